@@ -1,1 +1,4 @@
-"""n"""
+"""Experiments: trained toy models beside the theory. Everything that trains takes `device=` and runs on a CPU."""
+
+from ._train import TrainedModels as TrainedModels
+from ._train import train as train
