@@ -21,7 +21,7 @@ INTRO_SPARSITIES = (0.0, 0.8, 0.9)
 # Training per tier: the fast tier trains nothing, the full tier is the paper's own recipe (ten models, 10,000 steps).
 RECIPES: dict[str, dict[str, dict[str, Any]]] = {
     "pairs": {
-        "slow": {"replicas": 12, "steps": 2500, "batch": 128, "learning_rate": 2e-2},
+        "slow": {"replicas": 12, "steps": 2400, "batch": 128, "learning_rate": 2e-2},
         "full": {"replicas": 10, "steps": 10_000, "batch": 1024, "learning_rate": 1e-3},
     },
     "intro": {
@@ -48,7 +48,7 @@ class Lab:
 
     @cached_property
     def pairs(self) -> Run:
-        """n = 2, m = 1 on a 21 × 21 grid of density 0.01 … 1 and importance 0.1 … 10: the best replica per cell."""
+        """n = 2, m = 1 on a 21 × 21 grid of density 0.05 … 1 and importance 0.1 … 10: the best replica per cell."""
         return self._run("pairs")
 
     @cached_property
@@ -80,7 +80,7 @@ def _train(name: str, tier: str, progress: bool, device: str) -> Run:
 
     recipe = RECIPES[name][tier]
     if name == "pairs":
-        p, weight = np.geomspace(0.01, 1, 21), np.geomspace(0.1, 10, 21)
+        p, weight = np.geomspace(0.05, 1, 21), np.geomspace(0.1, 10, 21)
         features = Features(p[:, None, None], np.stack([np.ones_like(weight), weight], -1)[None])
         models = train(features, 1, seed=0, progress=progress, device=device, **recipe)
         w, b, loss = models.best()

@@ -36,6 +36,8 @@ def claims(names: Sequence[str] = ()) -> tuple[Claim, ...]:
     for name in names:
         if name not in known:
             near = get_close_matches(name, sorted(known), 1, 0.0)[0]
-            raise InputError(f"no paper or claim is called {name!r}; the nearest is {near!r} (tegum verify --list shows all)")
+            raise InputError(
+                f"no paper or claim is called {name!r}; the nearest is {near!r} (tegum verify --list shows all)"
+            )
     wanted = set(names) or known
     return tuple(claim for claim in everything if claim.id in wanted or claim.source in wanted)

@@ -30,12 +30,17 @@ class Status(Enum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """Status, the grade it rests on (None where nothing was decided), the deciding evidence, and the reason in words."""
+    """Status, the grade it rests on (None where nothing was decided), the reason in words, and the deciding evidence.
+
+    A CORRECTED verdict rests on two findings, and its grade is the lower one: `deciding` refutes the claim as written,
+    `restated` is the verdict on the corrected statement.
+    """
 
     status: Status
     grade: Grade | None
     reason: str
     deciding: Evidence | None = None
+    restated: Verdict | None = None
 
 
 def derive(claim: Claim, evidence: Sequence[Evidence]) -> Verdict:
@@ -61,7 +66,10 @@ def derive(claim: Claim, evidence: Sequence[Evidence]) -> Verdict:
     verified = [e for e in failing if Grade[e.grade] >= Grade.CERTIFIED]
     if not verified:
         return Verdict(
-            Status.UNDECIDED, None, f"{failing[0].check} contradicts it in floats only: no verified counterexample", failing[0]
+            Status.UNDECIDED,
+            None,
+            f"{failing[0].check} contradicts it in floats only: no verified counterexample",
+            failing[0],
         )
     refutation = max(verified, key=lambda e: Grade[e.grade])
     if claim.corrected is None:
@@ -70,9 +78,11 @@ def derive(claim: Claim, evidence: Sequence[Evidence]) -> Verdict:
         return Verdict(Status.REFUTED, Grade[refutation.grade], refutation.measured, refutation)
     restored = _positive([found[c.name, "corrected"] for c in claim.checks], found)
     if restored.grade is None:
-        return Verdict(Status.UNDECIDED, None, f"refuted, but the correction is not established: {restored.reason}", refutation)
+        return Verdict(
+            Status.UNDECIDED, None, f"refuted, but the correction is not established: {restored.reason}", refutation
+        )
     grade = min(Grade[refutation.grade], restored.grade)
-    return Verdict(Status.CORRECTED, grade, f"{refutation.measured} Restated: {restored.reason}", refutation)
+    return Verdict(Status.CORRECTED, grade, refutation.measured, refutation, restored)
 
 
 def _positive(records: list[Evidence], found: dict[tuple[str, str], Evidence]) -> Verdict:

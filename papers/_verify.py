@@ -175,5 +175,7 @@ def _writable(folder: Path) -> Path:
         write_atomically(probe, "")
         probe.unlink()
     except OSError as error:
-        raise InputError(f"out must be a folder that can be written, got {str(folder)!r} ({error.strerror}); choose another --out") from None
+        raise InputError(
+            f"out must be a folder that can be written, got {str(folder)!r} ({error.strerror}); choose another --out"
+        ) from None
     return folder

@@ -12,7 +12,9 @@ from ._claim import Check, Claim, Finding, Source
 if TYPE_CHECKING:
     from ._lab import Lab
 
-SOURCE = Source("jensen2024", "Jensen J.", "Highlight of Toy Models of Superposition", 2024, "blog post, 29 September 2024")
+SOURCE = Source(
+    "jensen2024", "Jensen J.", "Highlight of Toy Models of Superposition", 2024, "blog post, 29 September 2024"
+)
 
 
 def _least_support(statement: dict[str, int], lab: Lab) -> Finding:

@@ -135,7 +135,7 @@ CLAIMS: tuple[Claim, ...] = (
         restatement="W = (1, -1), b = 0 has zero error whenever at most one feature is active, and a positive one when both are.",
         kind="identity",
         domain="every x in [0, 1]² with at most one non-zero entry",
-        claimed={"none active": "0", "one active": "0", "both active": "1/6"},
+        claimed={"none active": "0", "one active": "0", "both active": "1/3"},
         control={"none active": "0", "one active": "0", "both active": "0"},
         checks=(
             Check(
@@ -149,5 +149,3 @@ CLAIMS: tuple[Claim, ...] = (
         ),
     ),
 )
-
-

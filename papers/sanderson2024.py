@@ -59,7 +59,9 @@ def _at_most(statement: dict[str, int], lab: Lab) -> Finding:
             float(n + 1 - count),
             "vectors",
         )
-    return Finding(None, Grade.NUMERIC, f"{count} vectors lie between the simplex ({n + 1}) and Welch's bound ({most}).")
+    return Finding(
+        None, Grade.NUMERIC, f"{count} vectors lie between the simplex ({n + 1}) and Welch's bound ({most})."
+    )
 
 
 def _float_gram(statement: dict[str, int], lab: Lab) -> Finding:
@@ -69,14 +71,18 @@ def _float_gram(statement: dict[str, int], lab: Lab) -> Finding:
         cosine = np.sqrt((count - n) / (n * (count - 1)))
         angle = float(np.degrees(np.arccos(cosine)))
         found = f"Some pair has |cos| >= {cosine:.4f}: an angle of {angle:.2f}° or less from the line."
-        return Finding(bool(90 - angle <= statement["degrees"]), Grade.NUMERIC, found, angle - 90 + statement["degrees"], "degrees")
+        return Finding(
+            bool(90 - angle <= statement["degrees"]), Grade.NUMERIC, found, angle - 90 + statement["degrees"], "degrees"
+        )
     simplex = np.eye(n + 1) - 1 / (n + 1)
     simplex /= np.linalg.norm(simplex, axis=0)
     overlap = np.abs(simplex.T @ simplex - np.eye(n + 1)).max()
     angle = float(np.degrees(np.arcsin(overlap)))
     rank = int(np.linalg.matrix_rank(simplex))
     found = f"{n + 1} simplex vertices of rank {rank} deviate from a right angle by {angle:.3f}°."
-    return Finding(rank == n and angle <= statement["degrees"], Grade.NUMERIC, found, statement["degrees"] - angle, "degrees")
+    return Finding(
+        rank == n and angle <= statement["degrees"], Grade.NUMERIC, found, statement["degrees"] - angle, "degrees"
+    )
 
 
 CLAIMS: tuple[Claim, ...] = (

@@ -27,6 +27,7 @@ from ._packing import packings as packings
 from ._pair import spinodal as spinodal
 from ._phase import Boundary as Boundary
 from ._phase import PhaseDiagram as PhaseDiagram
+from ._phase import pair_phase as pair_phase
 from ._phase import phase_boundary as phase_boundary
 from ._phase import phase_diagram as phase_diagram
 from ._polytopes import exact_dimensionality as exact_dimensionality

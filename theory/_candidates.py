@@ -38,7 +38,7 @@ class NaiveTheory:
 def symbolic_loss(
     weights: Sequence[Sequence[object]],
     bias: Sequence[object],
-    density: Sequence[object],
+    density: Sequence[sympy.Expr | int],
     importance: Sequence[object],
 ) -> sympy.Expr:
     """Loss Σ_i I_i E (x_i - ReLU(W_i·W x + b_i))² by integrating its definition with sympy.
@@ -90,6 +90,4 @@ def naive_theory() -> NaiveTheory:
     antipodal = symbolic_loss([[1, -1]], [0, 0], both, [1, r])
     (boundary,) = sympy.solve(sympy.Eq(only_first, antipodal), r)
     (critical,) = sympy.solve(sympy.Eq(only_first, antipodal), p)
-    return NaiveTheory(
-        only_first, only_second, antipodal, dropped, sympy.factor(boundary), sympy.factor(critical)
-    )
+    return NaiveTheory(only_first, only_second, antipodal, dropped, sympy.factor(boundary), sympy.factor(critical))

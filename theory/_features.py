@@ -56,7 +56,7 @@ class Features:
     @property
     def n(self) -> int:
         """Number of features."""
-        return self.density.shape[-1]
+        return int(self.density.shape[-1])
 
     @property
     def mean(self) -> Float[Array, "*instances n"]:

@@ -33,9 +33,7 @@ def feature_dimensionality(weights: ArrayLike) -> Float[Array, "*instances n"]:
     gram = np.swapaxes(w, -1, -2) @ w
     square = np.diagonal(gram, axis1=-2, axis2=-1)
     total = (gram**2).sum(-1)
-    dimensionality: Float[Array, "*instances n"] = np.where(
-        total > 0, square**2 / np.where(total > 0, total, 1), 0.0
-    )
+    dimensionality: Float[Array, "*instances n"] = np.where(total > 0, square**2 / np.where(total > 0, total, 1), 0.0)
     return dimensionality
 
 
@@ -51,7 +49,8 @@ def dimensions_per_feature(weights: ArrayLike) -> Float[Array, "*instances"]:
     norm: Float[Array, "*instances"] = (w**2).sum((-2, -1))
     if not np.all(norm > 0):
         raise InputError("weights must not be all zero: D* = m / ‖W‖_F² has no value there")
-    return w.shape[-2] / norm
+    ratio: Float[Array, "*instances"] = w.shape[-2] / norm
+    return ratio
 
 
 def describe_geometry(weights: ArrayLike, *, tolerance: float = 0.15) -> str:

@@ -143,7 +143,8 @@ class LossCurves:
 
         A digon whose second norm has shrunk to zero *is* a dedicated dimension, so equal losses are the rule, not the exception.
         """
-        return (self.loss <= self.loss.min(0) + TIE).argmax(0)
+        lowest: Int[Array, " density"] = (self.loss <= self.loss.min(0) + TIE).argmax(0)
+        return lowest
 
     @cached_property
     def crossings(self) -> list[Crossing]:
@@ -186,9 +187,7 @@ def loss_curves(features: Features, m: int, densities_: ArrayLike) -> LossCurves
     return LossCurves(features.importance, p, found, loss)
 
 
-def packing_loss(
-    packing: Packing, importance: Float[Array, " n"], density: Float[Array, " k"]
-) -> Float[Array, " k"]:
+def packing_loss(packing: Packing, importance: Float[Array, " n"], density: Float[Array, " k"]) -> Float[Array, " k"]:
     """Loss of one packing per density, minimised over norms, biases and assignments."""
     weight = importances("importance", importance)
     order = np.argsort(-weight, kind="stable")
@@ -203,7 +202,7 @@ def packing_loss(
         choices = sorted(part[1] for part in distinct if part[0] == block)
         losses = _block_losses(block, np.array(choices), density)
         known.update({(block, choice): loss for choice, loss in zip(choices, losses, strict=True)})
-    best = np.min([sum(known[part] for part in parts) for parts in placed], axis=0)
+    best = np.min([np.sum([known[part] for part in parts], axis=0) for parts in placed], axis=0)
     dropped = weight[order[packing.features :]].sum()
     total: Float[Array, " k"] = best + dropped * (density / 3 - density**2 / 4)
     return total

@@ -82,6 +82,4 @@ def exact_dimensionality(vectors: sympy.Matrix) -> list[sympy.Expr]:
     """
     gram = vectors.T * vectors
     n = gram.shape[0]
-    return [
-        sympy.radsimp(sympy.simplify(gram[i, i] ** 2 / sum(gram[i, j] ** 2 for j in range(n)))) for i in range(n)
-    ]
+    return [sympy.radsimp(sympy.simplify(gram[i, i] ** 2 / sum(gram[i, j] ** 2 for j in range(n)))) for i in range(n)]

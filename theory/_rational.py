@@ -55,9 +55,9 @@ def rational_loss(
     if n > LARGEST_N:
         raise InputError(f"rational_loss handles n <= {LARGEST_N} features (it has 3^n terms), got n = {n}")
     if not all(0 < x <= 1 for x in p):
-        raise InputError(f"density must be in (0, 1], got {[str(x) for x in p if not 0 < x <= 1][0]}")
+        raise InputError(f"density must be in (0, 1], got {next(str(x) for x in p if not 0 < x <= 1)}")
     if not all(x > 0 for x in weight):
-        raise InputError(f"importance must be positive, got {[str(x) for x in weight if x <= 0][0]}")
+        raise InputError(f"importance must be positive, got {next(str(x) for x in weight if x <= 0)}")
     gram = [[sum((row[i] * row[j] for row in w), Fraction(0)) for j in range(n)] for i in range(n)]
     total = Fraction(0)
     for size in range(n + 1):

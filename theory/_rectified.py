@@ -129,7 +129,7 @@ def _multiply(
     x: Float[Array, "terms passes batch"], y: Float[Array, "terms passes batch"]
 ) -> Float[Array, "terms passes batch"]:
     """Product of two power series, truncated."""
-    out = x[0] * y
+    out: Float[Array, "terms passes batch"] = x[0] * y
     for r in range(1, len(x)):
         out[r:] += x[r] * y[:-r]
     return out
@@ -164,7 +164,7 @@ def _split(
     half = values.shape[1] // 2
     left, right = values[:, :half], values[:, half:]
     inverse = 1 / np.where(a == 0, 1.0, a)
-    out = np.where(mark == 0, 1 - p, 0.0) * left[:terms]
+    out: Float[Array, "terms half passes batch"] = np.where(mark == 0, 1 - p, 0.0) * left[:terms]
     for d in range(int(mark.max()) + 1):
         falling = np.array([factorial(r) / factorial(r - d) if r >= d else 0.0 for r in range(3)])[mark]
         weight = (-1) ** d * falling * p * inverse ** (d + 1)

@@ -1,0 +1,44 @@
+# `make verify` and `make test` set up everything they need in .venv, from the pinned versions in constraints.txt.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+OUT ?= report
+
+.PHONY: help verify test lint types bench figure record clean
+help:
+	@echo "make verify   check every claim, train the models beside the theory, write $(OUT)/index.html (about two minutes)"
+	@echo "make test     unit, property and slow tests"
+	@echo "make lint     ruff; make types: mypy on the installed package"
+	@echo "make bench    benchmarks; make record: verify, and make its evidence and runs the recorded ones"
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"tegum needs Python 3.11 or newer, $$(command -v $(PYTHON)) is {v.major}.{v.minor}; try make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt setuptools wheel
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev]'
+	@touch $@
+
+verify: $(READY)
+	$(BIN)/tegum verify --tier slow --out $(OUT)
+
+test: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	rm -rf build
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --target build/check .
+	cd build/check && ../../$(BIN)/mypy -p tegum --config-file ../../pyproject.toml --cache-dir ../mypy
+
+bench: $(READY)
+	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-sort=name
+
+record: $(READY)
+	$(BIN)/python -m tegum.papers.record $(OUT)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

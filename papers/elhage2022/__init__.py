@@ -1,0 +1,16 @@
+"""Claims of Elhage et al. 2022, "Toy Models of Superposition": phase diagram, intro figure, feature geometry."""
+
+from .._claim import Source
+from ._geometry import GEOMETRY_CLAIMS
+from ._losses import LOSS_CLAIMS
+from ._optimum import OPTIMUM_CLAIMS
+from ._trained import TRAINED_CLAIMS
+
+SOURCE = Source(
+    "elhage2022",
+    "Elhage N., Hume T., Olsson C., Schiefer N., et al.",
+    "Toy Models of Superposition",
+    2022,
+    "arXiv:2209.10652; transformer-circuits.pub/2022/toy_model",
+)
+CLAIMS = tuple(sorted(LOSS_CLAIMS + OPTIMUM_CLAIMS + TRAINED_CLAIMS + GEOMETRY_CLAIMS, key=lambda claim: claim.id))

@@ -1,0 +1,7 @@
+"""`python -m tegum` is `tegum`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())
