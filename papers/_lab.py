@@ -57,6 +57,13 @@ class Lab:
         return phase_diagram(self.pairs.data["density"], self.pairs.data["importance"])
 
     @cached_property
+    def pairs_nearby(self) -> list[PhaseDiagram]:
+        """The exact optimum with density moved by 5 % or importance by 10 %, either way."""
+        p, weight = self.pairs_theory.density, self.pairs_theory.importance
+        moves = ((1.05, 1.0), (1 / 1.05, 1.0), (1.0, 1.1), (1.0, 1 / 1.1))
+        return [phase_diagram(np.minimum(p * x, 1.0), weight * y) for x, y in moves]
+
+    @cached_property
     def intro(self) -> Run:
         """n = 5, m = 2, importance 0.9^i at sparsities 0, 0.8 and 0.9: every replica."""
         return self._run("intro")

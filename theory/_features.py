@@ -26,9 +26,9 @@ class Features:
     Raises InputError for a density outside (0, 1], an importance that is not positive, NaN, or shapes that
     do not fit.
 
-    >>> features = Features(0.1, importance=[1.0, 0.5])
-    >>> features.n, features.variance.tolist()
-    (2, [0.030833333333333334, 0.030833333333333334])
+    >>> features = Features(0.6, importance=[1.0, 0.5])
+    >>> features.n, features.variance.round(15).tolist()
+    (2, [0.11, 0.11])
     """
 
     density: Float[Array, "*instances n"]

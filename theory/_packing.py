@@ -173,7 +173,7 @@ def loss_curves(features: Features, m: int, densities_: ArrayLike) -> LossCurves
     features: its importances are used, its density is replaced by each of `densities_` (one-dimensional, increasing).
     Grade NUMERIC. Every value is an upper bound of the optimal loss. Raises InputError.
 
-    >>> curves = loss_curves(Features(1.0, n=2), 1, [0.1, 0.7])
+    >>> curves = loss_curves(Features(1.0, [1.0, 0.5]), 1, [0.1, 0.7])
     >>> [curves.packings[k].name for k in curves.envelope]
     ['digon', 'dedicated']
     """

@@ -1,0 +1,73 @@
+"""Exact loss, phases and optima: how long one answer takes. `make bench` prints the table; nothing here passes or fails."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from tegum.theory import (
+    Features,
+    expected_loss,
+    loss_and_gradient,
+    loss_curves,
+    optimal_model,
+    phase_boundary,
+    phase_diagram,
+    rational_loss,
+)
+
+
+def model(n, m, batch=()):
+    rng = np.random.default_rng(0)
+    return (
+        rng.standard_normal((*batch, m, n)) / np.sqrt(m),
+        0.2 * rng.standard_normal((*batch, n)),
+        Features(0.2, n=n),
+    )
+
+
+@pytest.mark.parametrize(("n", "batch"), [(2, 20_000), (5, 1_000), (8, 50), (12, 1)])
+def test_expected_loss(benchmark, n, batch):
+    benchmark(expected_loss, *model(n, 2, (batch,)))
+
+
+@pytest.mark.parametrize(("n", "batch"), [(2, 20_000), (5, 1_000), (8, 50)])
+def test_loss_and_gradient(benchmark, n, batch):
+    benchmark(loss_and_gradient, *model(n, 2, (batch,)))
+
+
+@pytest.mark.parametrize("n", [3, 6])
+def test_rational_loss(benchmark, n):
+    rng = np.random.default_rng(0)
+    weights = [[Fraction(int(x), 16) for x in row] for row in rng.integers(-16, 17, (2, n))]
+    benchmark(rational_loss, weights, [Fraction(1, 8)] * n, density=[Fraction(1, 5)] * n, importance=[1] * n)
+
+
+def test_monte_carlo_to_three_digits(benchmark):
+    """What the exact loss replaces: sampling until the standard error is a thousandth of the loss (n = 5)."""
+    weights, bias, _ = model(5, 2)
+    rng = np.random.default_rng(1)
+
+    def sample():
+        x = np.where(rng.random((2_000_000, 5)) < 0.2, rng.random((2_000_000, 5)), 0)
+        errors = ((x - np.maximum(x @ weights.T @ weights + bias, 0)) ** 2).sum(1)
+        return errors.mean(), errors.std() / np.sqrt(len(errors))
+
+    mean, error = benchmark.pedantic(sample, rounds=3)
+    benchmark.extra_info["relative standard error"] = float(error / mean)
+
+
+def test_phase_boundary(benchmark):
+    benchmark.pedantic(phase_boundary, (np.geomspace(0.02, 1, 20),), rounds=3)
+
+
+def test_phase_diagram_41_by_41(benchmark):
+    benchmark.pedantic(phase_diagram, (np.geomspace(0.05, 1, 41), np.geomspace(0.1, 10, 41)), rounds=3)
+
+
+def test_optimal_model_five_in_two(benchmark):
+    benchmark.pedantic(optimal_model, (Features(0.1, 0.9 ** np.arange(5)), 2), rounds=3)
+
+
+def test_loss_curves_five_in_two(benchmark):
+    benchmark.pedantic(loss_curves, (Features(1.0, 0.9 ** np.arange(5)), 2, np.geomspace(0.01, 1, 17)), rounds=2)

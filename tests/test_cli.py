@@ -1,0 +1,106 @@
+"""The command line: output, exit codes, and one clear sentence for bad usage."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tegum.cli import EXAMPLES, main
+
+
+def test_phase_prints_the_boundary(capsys):
+    assert main(["phase", "--density", "0.1", "--importance", "0.05", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["state"] == "antipodal"
+    assert abs(result["boundary"] - 0.048722) < 1e-6
+    assert main(["phase", "--density", "0.9"]) == 0
+    assert "none up to importance 1" in capsys.readouterr().out
+
+
+def test_verify_prints_a_table_and_json(capsys):
+    assert main(["verify", "lieberum2022.01"]) == 0
+    captured = capsys.readouterr()
+    assert "corrected" in captured.out
+    assert "it/s" not in captured.out
+    assert main(["verify", "lieberum2022.01", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["results"]
+    assert row["verdict"] == "corrected"
+    assert len(row["evidence"]) == 6
+
+
+def test_verify_shows_the_age_of_stored_evidence(capsys):
+    assert main(["verify", "elhage2022.62"]) == 0
+    assert "from the record: trained models (" in capsys.readouterr().out
+
+
+def test_list(capsys):
+    assert main(["verify", "--list"]) == 0
+    assert "sanderson2024.01" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["phase", "--density", "2"], "density must be in (0, 1] (density = 1 - sparsity), got 2"),
+        (["phase", "--density", "nan"], "density must be finite, got nan"),
+        (["phase", "--density", "0.1", "--importance", "-1"], "importances must be positive"),
+        (["verify", "elhage2022.99"], "no paper or claim is called 'elhage2022.99'"),
+        (["verify", "jensen2024", "--out", "/dev/null/report"], "out must be a folder that can be written"),
+    ],
+)
+def test_bad_usage_is_one_sentence_and_exit_code_2(arguments, words, capsys):
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert words in captured.err
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize("arguments", [["phase", "--density", "many"], ["verify", "--tier", "quick"], ["dance"], []])
+def test_argparse_errors_exit_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert "usage: tegum" in capsys.readouterr().err
+
+
+def test_changed_verdict_gives_exit_code_1(monkeypatch, capsys):
+    from fractions import Fraction
+
+    from tegum.papers import lieberum2022
+
+    monkeypatch.setattr(lieberum2022, "P", Fraction(1, 10))
+    assert main(["verify", "lieberum2022.01"]) == 1
+    assert "on record corrected" in capsys.readouterr().err
+
+
+def test_interrupt_gives_exit_code_130(monkeypatch, capsys):
+    from tegum.papers import _verify
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_verify, "_settle", stop)
+    assert main(["verify", "lieberum2022.01"]) == 130
+    assert "interrupted after 0 claims" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_module_runs_and_survives_a_closed_pipe():
+    command = f"{sys.executable} -m tegum verify --list | head -1"
+    run = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert run.stdout.startswith("elhage2022.06")
+    assert run.stderr == ""
+
+
+def test_help_examples_parse(capsys):
+    """Every command line in --help is accepted by the parser."""
+    from tegum.cli import _parser
+
+    for line in EXAMPLES.splitlines():
+        if line.startswith("  tegum "):
+            _parser().parse_args(line.split("  ")[1].split()[1:])
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "exit codes" in capsys.readouterr().out
