@@ -76,6 +76,7 @@ class Claim:
     corrected    the statement put right, where the source is wrong; `correction` says it in words
     untestable   the reason, for a claim that nothing here can decide
     replay       a stand-alone script in plain Python that a reader can run without tegum
+    figures      names of the figures that show it
     """
 
     id: str
@@ -92,7 +93,7 @@ class Claim:
     correction: str = ""
     untestable: str = ""
     replay: str = ""
-    figure: str = ""
+    figures: tuple[str, ...] = ()
 
     @property
     def source(self) -> str:

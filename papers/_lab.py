@@ -45,6 +45,7 @@ class Lab:
 
     def __init__(self, tier: str, out: Path | None = None, progress: bool = False, device: str = "cpu") -> None:
         self.tier, self.out, self.progress, self.device = tier, out, progress, device
+        self.used: list[Run] = []
 
     @cached_property
     def pairs(self) -> Run:
@@ -75,10 +76,12 @@ class Lab:
 
     def _run(self, name: str) -> Run:
         if self.tier == "fast":
-            return load_run(STORED / f"{name}.json")
-        run = _train(name, self.tier, self.progress, self.device)
-        if self.out is not None:
-            save_run(self.out / "runs" / f"{name}.json", run)
+            run = load_run(STORED / f"{name}.json")
+        else:
+            run = _train(name, self.tier, self.progress, self.device)
+            if self.out is not None:
+                save_run(self.out / "runs" / f"{name}.json", run)
+        self.used.append(run)
         return run
 
 

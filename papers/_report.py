@@ -30,7 +30,8 @@ def write_report(report: Report, lab: Lab) -> None:
     """
     assert report.out is not None
     out = report.out
-    captions = {} if report.interrupted else save_figures(lab, out / "figures")
+    shown = {name for result in report.results for name in result.claim.figures}
+    captions = {} if report.interrupted else save_figures(lab, out / "figures", shown)
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -51,7 +52,7 @@ def write_report(report: Report, lab: Lab) -> None:
         "versions": versions(),
         "hardware": hardware(),
         "counts": [(s, n) for s in Status if (n := sum(r.verdict.status is s for r in report.results))],
-        "runs": {} if report.interrupted else {run.name: run.provenance for run in (lab.pairs, lab.intro)},
+        "runs": {run.name: run.provenance for run in lab.used},
     }
     for result in report.results:
         page = environment.get_template("claim.html").render(result=result, **common)

@@ -19,7 +19,7 @@ from ..theory import (
 from ._lab import INTRO_SPARSITIES, Lab, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from matplotlib.artist import Artist
@@ -173,7 +173,7 @@ def plot_loss_curves(ax: Axes, below: Axes, curves: LossCurves, run: Run, optima
         )
     )
     ax.set(xscale="log", ylabel="loss / loss of storing nothing", ylim=(0, 1))
-    ax.legend(fontsize=8, frameon=False, loc="center left")
+    ax.legend(fontsize=8, frameon=False, loc="upper left")
     ax.set_title("Five features in two dimensions, importance 0.9^i: loss of each packing", fontsize=10)
     excess = 100 * (loss / optima[:, None] - 1)
     artists.append(below.scatter(np.repeat(p, loss.shape[1]), excess.ravel(), s=14, color="black", alpha=0.5))
@@ -181,6 +181,7 @@ def plot_loss_curves(ax: Axes, below: Axes, curves: LossCurves, run: Run, optima
     _ticks(below)
     below.set(xlabel="density p = 1 - sparsity", ylabel="trained above\nexact optimum (%)")
     below.set_yscale("symlog", linthresh=0.01)
+    below.set_ylim(-0.005, None)
     return artists
 
 
@@ -270,14 +271,15 @@ FIGURES: dict[str, tuple[Callable[[Lab], Figure], str]] = {
 }
 
 
-def save_figures(lab: Lab, folder: Path) -> dict[str, str]:
-    """Draw every figure into `folder` as PNG; the captions by name."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, (draw, _) in FIGURES.items():
+def save_figures(lab: Lab, folder: Path, names: Collection[str]) -> dict[str, str]:
+    """Draw the named figures into `folder` as PNG, in the order of `FIGURES`; the captions by name."""
+    chosen = {name: FIGURES[name] for name in FIGURES if name in names}
+    for name, (draw, _) in chosen.items():
+        folder.mkdir(parents=True, exist_ok=True)
         temporary = folder / f".{name}.png"
         draw(lab).savefig(temporary, dpi=130, metadata={"Software": None})
         temporary.replace(folder / f"{name}.png")
-    return {name: caption for name, (_, caption) in FIGURES.items()}
+    return {name: caption for name, (_, caption) in chosen.items()}
 
 
 def _ticks(ax: Axes) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 EXAMPLES = """examples:
-  tegum verify                              every claim; trained models from the record (about half a minute)
+  tegum verify                              every claim, report in ./report; trained models from the record (half a minute)
   tegum verify elhage2022 --tier slow       one paper, its models trained beside it
   tegum verify lieberum2022.01 --json       one claim, for machines
   tegum verify --list                       what there is to verify
@@ -71,7 +71,13 @@ def _parser() -> argparse.ArgumentParser:
         help="fast: theory, trained models from the record (default); slow: train them now, a minute on two cores; "
         "full: the papers' own training, an hour or a GPU",
     )
-    verify.add_argument("--out", type=Path, metavar="DIR", help="write the HTML report and append the evidence here")
+    verify.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        default=Path("report"),
+        help="folder for the report and the evidence (report)",
+    )
     verify.add_argument("--json", action="store_true", help="results as JSON on stdout")
     verify.add_argument("--device", default="cpu", metavar="DEVICE", help="where models train: cpu (default) or cuda")
     verify.add_argument("--list", action="store_true", help="list papers and claims, check nothing")

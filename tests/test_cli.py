@@ -3,10 +3,17 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tegum.cli import EXAMPLES, main
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path, monkeypatch):
+    """The report goes to ./report."""
+    monkeypatch.chdir(tmp_path)
 
 
 def test_phase_prints_the_boundary(capsys):
@@ -29,8 +36,10 @@ def test_verify_prints_a_table_and_json(capsys):
     assert len(row["evidence"]) == 6
 
 
+@pytest.mark.slow
 def test_verify_shows_the_age_of_stored_evidence(capsys):
     assert main(["verify", "elhage2022.62"]) == 0
+    assert Path("report/claims/elhage2022.62.html").exists()
     assert "from the record: trained models (" in capsys.readouterr().out
 
 

@@ -113,7 +113,7 @@ def _thomson_antiprism(statement: str, lab: Lab) -> Finding:
     off = max(lower - stated, stated - upper, 0.0)
     tight = _thomson_slope(flint.arb(1) / flint.arb(3).sqrt())
     found = (
-        f"The Coulomb energy of the square antiprism is least at h = {float(low):.9f}, where every D_i = {lower:.9f} and "
+        f"The Coulomb energy of the square antiprism has a minimum at h = {float(low):.9f}, where every D_i = {lower:.9f} and "
         f"Σ D_i = {8 * lower:.6f}. D = 3/8 needs h² = 1/3, where dE/dh = {float(tight.mid()):.4f}, not 0."
     )
     return Finding(off <= 0.5 * 10.0**-decimals, Grade.ENCLOSED, found, -off, "dimensionality")
@@ -167,7 +167,7 @@ GEOMETRY_CLAIMS: tuple[Claim, ...] = (
                 seed=0,
             ),
         ),
-        figure="geometries",
+        figures=("geometries", "loss_curves"),
     ),
     Claim(
         id="elhage2022.24",
@@ -223,7 +223,7 @@ GEOMETRY_CLAIMS: tuple[Claim, ...] = (
         statement="Eight features in three dimensions have dimensionality 3/8, as the square antiprism that solves the Thomson problem.",
         restatement="Every vertex of the square antiprism of least Coulomb energy has D_i = 3/8.",
         kind="numeric value",
-        domain="square antiprisms on the sphere; that the N = 8 Thomson solution is one of them is taken from the literature",
+        domain="square antiprisms with rings at height ±h, 1/2 < h < 3/5; the literature has the N = 8 Thomson solution among them",
         claimed="3/8",
         corrected="0.37438",
         control="0.37528",

@@ -148,7 +148,7 @@ LOSS_CLAIMS: tuple[Claim, ...] = (
                 seed=15,
             ),
         ),
-        figure="phase_diagram",
+        figures=("phase_diagram",),
     ),
     Claim(
         id="elhage2022.16",
@@ -168,6 +168,6 @@ LOSS_CLAIMS: tuple[Claim, ...] = (
                 whole=True,
             ),
         ),
-        figure="phase_diagram",
+        figures=("phase_diagram",),
     ),
 )

@@ -115,7 +115,7 @@ TRAINED_CLAIMS: tuple[Claim, ...] = (
                 seed=0,
             ),
         ),
-        figure="phase_diagram",
+        figures=("phase_diagram",),
     ),
     Claim(
         id="elhage2022.62",
@@ -140,6 +140,6 @@ TRAINED_CLAIMS: tuple[Claim, ...] = (
                 seed=0,
             ),
         ),
-        figure="phase_diagram",
+        figures=("phase_diagram",),
     ),
 )

@@ -14,13 +14,14 @@ from tegum.papers.record import record
 from tegum.theory import InputError
 
 QUICK = ["lieberum2022.01", "jensen2024"]
+FIGURES = {"phase_diagram", "boundary", "loss_curves", "geometries"}
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    """A report on two claims, with all figures drawn from the recorded models."""
+    """A report on four claims, which between them show every figure, drawn from the recorded models."""
     out = tmp_path_factory.mktemp("report")
-    return verify(QUICK, out=out)
+    return verify([*QUICK, "elhage2022.61", "elhage2022.10"], out=out)
 
 
 class Links(HTMLParser):
@@ -35,11 +36,13 @@ class Links(HTMLParser):
 @pytest.mark.slow
 def test_report_is_whole(report):
     assert {r.claim.id: r.verdict.status for r in report.results} == {
+        "elhage2022.10": Status.SUPPORTED,
+        "elhage2022.61": Status.CORRECTED,
         "lieberum2022.01": Status.CORRECTED,
         "jensen2024.28": Status.CORRECTED,
     }
     pages = [report.out / "index.html", *sorted((report.out / "claims").glob("*.html"))]
-    assert len(pages) == 3
+    assert len(pages) == 5
     for page in pages:
         text = page.read_text(encoding="utf-8")
         links = Links()
@@ -50,7 +53,8 @@ def test_report_is_whole(report):
         assert "{{" not in text
     assert "lieberum2022.01" in (report.out / "report.md").read_text(encoding="utf-8")
     assert not list(report.out.rglob("*.tmp"))
-    for name in ("phase_diagram", "boundary", "loss_curves", "geometries"):
+    assert {p.stem for p in (report.out / "figures").iterdir()} == FIGURES
+    for name in FIGURES:
         assert (report.out / "figures" / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
 
 
@@ -165,6 +169,12 @@ def test_runs_round_trip_and_damage_is_named(tmp_path):
     (tmp_path / "bad.json").write_text(json.dumps({"schema": "other"}))
     with pytest.raises(InputError, match=r"bad\.json must be a tegum-run/1 file"):
         load_run(tmp_path / "bad.json")
+
+
+def test_figures_only_where_a_claim_shows_them(tmp_path):
+    verify(QUICK, out=tmp_path)
+    assert not (tmp_path / "figures").exists()
+    assert (tmp_path / "claims" / "jensen2024.28.html").exists()
 
 
 @pytest.mark.slow
