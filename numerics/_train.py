@@ -13,7 +13,6 @@ from tqdm import tqdm
 
 from ..theory import Features, InputError, expected_loss
 from ..theory._checks import whole
-from ..theory._loss import LARGEST_N
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -62,7 +61,7 @@ def train(
     bias, fresh samples at every step, here with the learning rate decayed to zero along a cosine. The optimiser acts
     entry by entry and the losses are summed, so the models do not influence each other.
 
-    features: instances (..., n), n <= 12; m >= 1; replicas per instance; `batch` samples per step and model; seed of the
+    features: instances (..., n); m >= 1; replicas per instance; `batch` samples per step and model; seed of the
     one random generator; device 'cpu' or 'cuda'; dtype 'float32' or 'float64'. progress: a bar on stderr.
     Grade of the result SAMPLED, of the recorded loss NUMERIC. Raises InputError.
 
@@ -72,8 +71,6 @@ def train(
     """
     m, replicas = whole("m", m, 1), whole("replicas", replicas, 1)
     steps, batch, seed = whole("steps", steps, 1), whole("batch", batch, 1), whole("seed", seed, 0)
-    if features.n > LARGEST_N:
-        raise InputError(f"train records the exact loss, so it needs n <= {LARGEST_N} features, got n = {features.n}")
     if not (np.isfinite(learning_rate) and learning_rate > 0):
         raise InputError(f"learning_rate must be positive and finite, got {learning_rate}")
     if dtype not in DTYPES:

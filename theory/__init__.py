@@ -10,6 +10,8 @@ from ._candidates import NaiveTheory as NaiveTheory
 from ._candidates import naive_theory as naive_theory
 from ._candidates import symbolic_loss as symbolic_loss
 from ._checks import InputError as InputError
+from ._enclosure import Enclosure as Enclosure
+from ._enclosure import enclose_loss as enclose_loss
 from ._features import Features as Features
 from ._geometry import describe_geometry as describe_geometry
 from ._geometry import dimensions_per_feature as dimensions_per_feature

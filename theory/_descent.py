@@ -26,14 +26,20 @@ class Descent:
 
 
 def descend(
-    objective: Objective, start: Float[Array, "batch d"], *, tolerance: float = 1e-10, evaluations: int = 2000
+    objective: Objective,
+    start: Float[Array, "batch d"],
+    *,
+    tolerance: float = 1e-10,
+    evaluations: int = 2000,
+    noise: float = 1e-17,
 ) -> Descent:
     """Minimise objective(point, which) -> (value, gradient) from every row of `start` at once.
 
     Dense BFGS with the bisection line search for the weak Wolfe conditions, which also converges across the kinks in
     the gradient that a ReLU leaves (Lewis & Overton 2013). The starts run asynchronously: each keeps its own step and
     bracket, and one call of the objective serves all that are still moving (`which` gives their rows). A start has
-    converged when no gradient entry exceeds `tolerance`, or when its bracket has closed to rounding.
+    converged when no gradient entry exceeds `tolerance`, or when its bracket has closed to rounding or promises a decrease
+    below `noise`, the relative accuracy of the values.
 
     Grade NUMERIC: a stationary point to the tolerance; the descent says nothing of other minima.
 
@@ -66,8 +72,8 @@ def descend(
         closed = ~accept & np.isfinite(high[k]) & (high[k] - low[k] <= 1e-15 * high[k])
         step[k] = np.where(np.isinf(high[k]), 2 * step[k], (low[k] + high[k]) / 2)
         done[k[closed]] = True
-        # Rounding hides any further decrease: below it Armijo compares noise.
-        done[k[~accept & (np.abs(step[k] * slope0) <= 1e-17 * (1 + np.abs(value[k])))]] = True
+        # Below the noise Armijo would compare errors.
+        done[k[~accept & (np.abs(step[k] * slope0) <= noise * (1 + np.abs(value[k])))]] = True
 
         a = k[accept]
         if not len(a):

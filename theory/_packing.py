@@ -224,7 +224,7 @@ def _block_losses(
 
     def objective(x: Float[Array, "b 2k"], which: Int[Array, " b"]) -> tuple[Array, Array]:
         features = Features(np.repeat(p[which, None], k, 1), each[which])
-        loss, d_weights, d_bias = model_gradient(w * x[:, None, :k], x[:, k:], features)
+        loss, d_weights, d_bias = model_gradient(w * x[:, None, :k], x[:, k:], features, 0.0)
         return loss, np.concatenate([(d_weights * w).sum(1), d_bias], axis=1)
 
     return descend(objective, np.tile(start, (len(p), 1)), tolerance=1e-7).value.reshape(shape)

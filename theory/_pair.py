@@ -51,7 +51,7 @@ def superposed_states(
     p, weight = np.repeat(density, s), np.repeat(importance, s)
 
     def objective(x: Float[Array, "b 4"], which: Int[Array, " b"]) -> tuple[Array, Array]:
-        loss, d_weights, d_bias = model_gradient(x[:, None, :2], x[:, 2:], _features(p[which], weight[which]))
+        loss, d_weights, d_bias = model_gradient(x[:, None, :2], x[:, 2:], _features(p[which], weight[which]), 0.0)
         return loss, np.concatenate([d_weights[:, 0], d_bias], axis=1)
 
     found = descend(objective, starts.reshape(-1, 4), tolerance=1e-11)
@@ -73,7 +73,9 @@ def onset(density: Float[Array, " k"], rounds: int = 40) -> tuple[Float[Array, "
     witness = trial = superposed_states(density, importance)
     everywhere = True  # whether `trial` came from all starts; most rounds only follow the witness
     for _ in range(rounds):
-        errors = row_errors(trial.weights[:, None], trial.bias, _features(density, importance))
+        errors = row_errors(
+            trial.weights[:, None], trial.bias, _features(density, importance), np.zeros_like(trial.bias)
+        )
         gain = variance - errors[:, 1]
         ratio = np.where(gain > 1e-9 * variance, errors[:, 0] / np.where(gain > 0, gain, 1), np.inf)
         lower = ratio < importance * (1 - 1e-14)

@@ -86,7 +86,6 @@ def test_cuda_reaches_the_same_optimum():
         ({"dtype": "float16"}, "dtype must be one of float32, float64, got 'float16'"),
         ({"device": "abacus"}, "device must be 'cpu' or 'cuda', got 'abacus'"),
         ({"device": "meta"}, "device must be"),
-        ({"features": Features(0.1, n=13)}, "n <= 12"),
         pytest.param(
             {"device": "cuda"},
             "no CUDA device",

@@ -190,7 +190,6 @@ def test_large_batches_are_cut_into_blocks_without_a_seam(monkeypatch):
         ([[1.0, float("nan")]], [0.0, 0.0], Features(0.1, n=2), "weights must be finite, got nan"),
         ([["a", "b"]], [0.0, 0.0], Features(0.1, n=2), "weights must be a number"),
         (np.zeros((3, 1, 2)), np.zeros((2, 2)), Features(0.1, n=2), "leading axes do not fit"),
-        (np.zeros((1, 13)), np.zeros(13), Features(0.1, n=13), "n <= 12"),
     ],
 )
 def test_bad_models_are_named(weights, bias, features, words):

@@ -1,0 +1,176 @@
+"""Contour sums against the vertex sum, against tighter tolerances, and against simulation; the error estimate itself."""
+
+import numpy as np
+import pytest
+
+from tegum.theory import (
+    Features,
+    InputError,
+    expected_loss,
+    feature_losses,
+    loss_and_gradient,
+    optimal_model,
+)
+from tegum.theory._contour import RowProblems, contour_errors
+from tegum.theory._loss import VERTEX_N
+
+
+def rows_of(weights, bias, density):
+    n = len(bias)
+    return RowProblems(weights.T @ weights, bias, np.tile(density, (n, 1)), np.arange(n))
+
+
+def random_case(rng, trial):
+    """Weights of every kind: plain, columns of very different size, integers; biases that are zero, tiny or large."""
+    n, m = int(rng.integers(1, VERTEX_N + 1)), int(rng.integers(1, 4))
+    weights = rng.standard_normal((m, n)) * rng.choice([0.3, 0.7, 1.2])
+    bias = rng.standard_normal(n) * rng.choice([0, 0.01, 0.3, 1])
+    density = rng.uniform(0.01, 1, n)
+    if trial % 5 == 0:
+        density[:] = rng.choice([1e-4, 0.01, 0.1, 1.0])
+    if trial % 7 == 0:
+        weights = weights * 10.0 ** rng.integers(-8, 1, (1, n))
+    if trial % 11 == 0:
+        weights = np.round(2 * weights) / 2
+    return weights, bias, density
+
+
+@pytest.mark.slow
+def test_error_is_within_tolerance_and_estimate():
+    """Against the exact vertex sum on random models: the tolerance is met, and the estimate is not below the error.
+
+    The estimate is a difference of two approximations and can be small by accident: one row in five hundred may miss it, none by
+    more than tenfold. A control: a tolerance a thousand times looser is really used.
+    """
+    rng = np.random.default_rng(7)
+    missed, total, loose = 0, 0, 0.0
+    for trial in range(300):
+        weights, bias, density = random_case(rng, trial)
+        exact = feature_losses(weights, bias, Features(density))
+        tolerance = 10.0 ** rng.uniform(-11, -5)
+        found = contour_errors(rows_of(weights, bias, density), np.full(len(bias), tolerance), gradient=False)
+        error = np.abs(found.value - exact)
+        # Rounding of the vertex sum and of the contour, for preactivations of at most about ten.
+        assert (error <= 10 * tolerance + 1e-13).all()
+        missed += int((error > found.estimate + 1e-13).sum())
+        total += len(bias)
+        rough = contour_errors(rows_of(weights, bias, density), np.full(len(bias), 1e-3), gradient=False)
+        loose = max(loose, np.abs(rough.value - exact).max())
+    assert missed <= total / 500
+    assert loose > 1e-6
+
+
+TABLE = {
+    "one feature": (np.array([[0.8]]), np.array([-0.1]), np.array([0.3])),
+    "zero row": (np.array([[1.0, 0.0, 0.5]]), np.array([0.0, 0.2, -0.1]), np.array([0.2, 0.4, 0.9])),
+    "equal weights": (np.ones((1, 5)) / 2, np.full(5, -0.2), np.full(5, 0.3)),
+    "tiny weights": (1e-12 * np.ones((1, 4)), np.array([0.0, 1e-12, 0.1, -0.1]), np.full(4, 0.5)),
+    "large weights": (10 * np.eye(3, 5) - 3, np.zeros(5), np.full(5, 0.2)),
+    "large bias": (np.eye(2, 4) + 0.2, np.array([30.0, -30.0, 3.0, -3.0]), np.full(4, 0.4)),
+    "dense": (np.linspace(-1, 1, 12).reshape(2, 6), np.linspace(-0.3, 0.3, 6), np.ones(6)),
+    "very sparse": (np.linspace(-1, 1, 12).reshape(2, 6), np.linspace(-0.3, 0.3, 6), np.full(6, 1e-6)),
+    "mixed densities": (np.linspace(-1, 1, 12).reshape(2, 6), np.zeros(6), 10.0 ** -np.arange(6)),
+}
+
+
+@pytest.mark.parametrize("case", TABLE)
+def test_table_of_cases(case):
+    weights, bias, density = TABLE[case]
+    exact = feature_losses(weights, bias, Features(density))
+    tolerance = 1e-9 * max(1.0, np.abs(weights).max() ** 4, np.abs(bias).max() ** 2)
+    found = contour_errors(rows_of(weights, bias, density), np.full(len(bias), tolerance), gradient=True)
+    assert (np.abs(found.value - exact) <= tolerance).all()
+
+
+@pytest.mark.parametrize("trial", [1, 2, 4, 5, 7, 11])
+def test_gradient_against_the_vertex_sum(trial):
+    rng = np.random.default_rng(trial)
+    weights, bias, density = random_case(rng, trial)
+    bias = bias + 0.01  # off the kink, where a derivative exists
+    found = contour_errors(rows_of(weights, bias, density), np.full(len(bias), 1e-11), gradient=True)
+    importance = rng.uniform(0.5, 1, len(bias))
+    _, d_weights, d_bias = loss_and_gradient(weights, bias, Features(density, importance))
+    d_gram = importance[:, None] * found.d_slopes
+    # The gradient converges one order of the frequency more slowly than the value.
+    assert np.allclose(weights @ (d_gram + d_gram.T), d_weights, atol=1e-6)
+    assert np.allclose(importance * found.d_offset, d_bias, atol=1e-6)
+
+
+def large_model(n, m, density, seed=0):
+    rng = np.random.default_rng(seed)
+    features = Features(density, 0.9 ** np.arange(n) if n < 100 else 1.0, n=n)
+    return rng.standard_normal((m, n)) / np.sqrt(m), -0.05 * np.ones(n), features
+
+
+@pytest.mark.parametrize(("n", "m", "density"), [(20, 5, 0.1), (20, 5, 1.0), (40, 10, 0.01)])
+def test_gradient_is_that_of_the_value(n, m, density):
+    weights, bias, features = large_model(n, m, density)
+    rng = np.random.default_rng(3)
+    step_w, step_b = rng.standard_normal(weights.shape), rng.standard_normal(n)
+    _, d_weights, d_bias = loss_and_gradient(weights, bias, features, atol=1e-10)
+    h = 1e-4
+    ends = [expected_loss(weights + t * step_w, bias + t * step_b, features, atol=1e-11) for t in (h, -h)]
+    slope = (d_weights * step_w).sum() + (d_bias * step_b).sum()
+    assert (ends[0] - ends[1]) / (2 * h) == pytest.approx(slope, rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "m", "density"), [(20, 5, 0.1), (80, 20, 0.05), (400, 30, 0.05)])
+def test_large_models_against_simulation_and_tighter_tolerance(n, m, density):
+    weights, bias, features = large_model(n, m, density)
+    loss = expected_loss(weights, bias, features)
+    assert abs(loss - expected_loss(weights, bias, features, atol=1e-6)) < 1e-6
+    if n < 400:
+        assert abs(loss - expected_loss(weights, bias, features, atol=2e-11)) < 1e-9
+    rng = np.random.default_rng(5)
+    total, square, samples = 0.0, 0.0, 0
+    for _ in range(20):
+        x = np.where(rng.random((10_000, n)) < density, rng.random((10_000, n)), 0.0)
+        errors = ((x - np.maximum(x @ weights.T @ weights + bias, 0)) ** 2) @ features.importance
+        total, square, samples = total + errors.sum(), square + (errors**2).sum(), samples + len(errors)
+    sigma = np.sqrt((square / samples - (total / samples) ** 2) / samples)
+    assert abs(total / samples - loss) < 4 * sigma
+
+
+def test_vertex_and_contour_meet_where_one_takes_over(monkeypatch):
+    from tegum.theory import _loss
+
+    weights, bias, features = large_model(VERTEX_N, 3, 0.2)
+    exact = expected_loss(weights, bias, features)
+    monkeypatch.setattr(_loss, "VERTEX_N", 0)
+    assert abs(expected_loss(weights, bias, features) - exact) < 1e-9
+
+
+def test_orthogonal_blocks_add_up_beyond_the_vertex_sum():
+    (w1, b1, f1), (w2, b2, f2) = large_model(6, 2, 0.2), large_model(9, 3, 0.4, seed=1)
+    weights = np.zeros((5, 15))
+    weights[:2, :6], weights[2:, 6:] = w1, w2
+    features = Features(np.concatenate([f1.density, f2.density]), np.concatenate([f1.importance, f2.importance]))
+    apart = expected_loss(w1, b1, f1) + expected_loss(w2, b2, f2)
+    assert abs(expected_loss(weights, np.concatenate([b1, b2]), features) - apart) < 3e-9
+
+
+def test_leading_axes_beyond_the_vertex_sum():
+    weights, bias, _ = large_model(10, 3, 0.2)
+    density = np.array([[0.1], [0.5]])
+    loss = expected_loss(np.stack([weights, 2 * weights])[:, None], bias, Features(density, n=10))
+    assert loss.shape == (2, 2)
+    assert abs(loss[1, 0] - expected_loss(2 * weights, bias, Features(0.1, n=10))) < 2e-9
+
+
+def test_unreachable_tolerance_is_refused():
+    weights, bias, features = large_model(12, 3, 0.2)
+    with pytest.raises(InputError, match=r"atol (must be at least|asks for)"):
+        expected_loss(weights, bias, features, atol=1e-15)
+    with pytest.raises(InputError, match="ask for a larger atol"):
+        contour_errors(rows_of(weights, bias, features.density), np.full(12, 1e-20), gradient=False)
+
+
+@pytest.mark.slow
+def test_an_optimiser_cannot_exploit_the_error():
+    """n = 20, m = 5 at density 0.05: what descent reports is what a tighter evaluation gives."""
+    features = Features(0.05, 0.7 ** np.arange(20))
+    best = optimal_model(features, 5, restarts=2)
+    again = expected_loss(best.weights, best.bias, features, atol=2e-10)
+    assert abs(again - best.loss) <= 1e-9
+    assert best.loss < (features.importance * features.variance)[5:].sum()  # better than keeping five features
