@@ -1,4 +1,5 @@
 """Experiments: trained toy models beside the theory. Everything that trains takes `device=` and runs on a CPU."""
 
+from ._exact import exact_loss as exact_loss
 from ._train import TrainedModels as TrainedModels
 from ._train import train as train

@@ -19,7 +19,7 @@ class InputError(ValueError):
 def real_array(name: str, value: ArrayLike) -> np.ndarray[Any, np.dtype[np.float64]]:
     """`value` as a float64 array; InputError if it is not numeric, is ragged, or holds NaN or infinity."""
     try:
-        array = np.array(value, dtype=np.float64)
+        array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
         raise InputError(f"{name} must be a number or a rectangular array of numbers, got {value!r}") from None
     if not np.isfinite(array).all():

@@ -159,7 +159,7 @@ def _period(problems: RowProblems, tolerance: Float[Array, " rows"]) -> Float[Ar
             reach = (generating + np.log(16 * (1 / theta + 1 / theta**2) / tolerance) + TILT) / theta
             best[k] = np.minimum(best[k], reach)
     # The aliases have their kinks at y = ±P, so no atom of the law may lie there; positive also when y is a constant zero.
-    period = 1.25 * np.maximum(np.minimum(sure, best.max(0)), 1e-12)
+    period: Float[Array, " rows"] = 1.25 * np.maximum(np.minimum(sure, best.max(0)), 1e-12)
     # A tolerance may allow rare values far beyond P, but e^{c y} must not make them outweigh everything else in the sum.
     for _ in range(80):
         wild = np.maximum(_cumulant(problems, TILT / period), _cumulant(problems, -TILT / period)) > TILT + 5
