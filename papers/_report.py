@@ -17,8 +17,8 @@ from .figures import save_figures
 
 if TYPE_CHECKING:
     from ._lab import Lab
+    from ._result import Report, Result
     from ._verdict import Verdict
-    from ._verify import Report, Result
 
 TEMPLATES = Path(__file__).parent / "templates"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,36 +25,12 @@ from ._evidence import (
 )
 from ._lab import Lab
 from ._registry import claims
-from ._verdict import Verdict, derive
+from ._report import write_report
+from ._result import Report, Result
+from ._verdict import derive
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-
-@dataclass(frozen=True)
-class Result:
-    """A claim with the evidence looked at, the verdict derived from it, and the verdict of the recorded evidence (or None)."""
-
-    claim: Claim
-    evidence: tuple[Evidence, ...]
-    stored: frozenset[str]
-    verdict: Verdict
-    recorded: Verdict | None
-
-    @property
-    def differs(self) -> bool:
-        """Whether this run's verdict is another than the recorded one."""
-        return self.recorded is not None and self.recorded.status is not self.verdict.status
-
-
-@dataclass(frozen=True)
-class Report:
-    """Results in the order of the registry; `interrupted` when the run was stopped before its end."""
-
-    results: tuple[Result, ...]
-    tier: str
-    out: Path | None
-    interrupted: bool = False
 
 
 def verify(
@@ -100,8 +75,6 @@ def verify(
             break
     report = Report(tuple(results), tier, folder, interrupted)
     if folder is not None:
-        from ._report import write_report
-
         write_report(report, lab)
     return report
 
