@@ -205,8 +205,9 @@ def plot_geometry(ax: Axes, weights: np.ndarray, title: str) -> list[Artist]:
     return artists
 
 
-def draw_phase_diagram(lab: Lab) -> Figure:
-    """`plot_phase_diagram` with its residuals beside it."""
+def draw_phase_diagram(lab: Lab | None = None) -> Figure:
+    """`plot_phase_diagram` with its residuals beside it; the recorded trained models without a lab."""
+    lab = lab or Lab("fast")
     figure = _figure(13, 5.4)
     left, right = figure.subplots(1, 2, width_ratios=[1.5, 1])
     low, high = lab.pairs.data["importance"][[0, -1]]
@@ -216,16 +217,17 @@ def draw_phase_diagram(lab: Lab) -> Figure:
     return figure
 
 
-def draw_boundary(lab: Lab) -> Figure:
-    """`plot_boundary` as a figure."""
+def draw_boundary(lab: Lab | None = None) -> Figure:
+    """`plot_boundary` as a figure. It shows theory alone: `lab` is not looked at."""
     figure = _figure(7.5, 6)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     plot_boundary(upper, lower)
     return figure
 
 
-def draw_loss_curves(lab: Lab) -> Figure:
-    """`plot_loss_curves` for the intro figure's five features."""
+def draw_loss_curves(lab: Lab | None = None) -> Figure:
+    """`plot_loss_curves` for the intro figure's five features; the recorded trained models without a lab."""
+    lab = lab or Lab("fast")
     figure = _figure(8.5, 6.5)
     curves = loss_curves(Features(1.0, 0.9 ** np.arange(5)), 2, np.geomspace(0.01, 1, 33))
     optima = np.array([best.loss for best in lab.intro_theory])
@@ -234,8 +236,9 @@ def draw_loss_curves(lab: Lab) -> Figure:
     return figure
 
 
-def draw_geometries(lab: Lab) -> Figure:
-    """Predicted and trained weights of five features in two dimensions, one column per sparsity."""
+def draw_geometries(lab: Lab | None = None) -> Figure:
+    """Predicted and trained weights of five features in two dimensions; the recorded trained models without a lab."""
+    lab = lab or Lab("fast")
     from ..theory import describe_geometry
 
     figure = _figure(8.5, 6.2)
