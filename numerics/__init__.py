@@ -2,4 +2,5 @@
 
 from ._exact import exact_loss as exact_loss
 from ._train import TrainedModels as TrainedModels
+from ._train import find_device as find_device
 from ._train import train as train

@@ -75,7 +75,7 @@ def train(
         raise InputError(f"learning_rate must be positive and finite, got {learning_rate}")
     if dtype not in DTYPES:
         raise InputError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
-    where = _device(device)
+    where = find_device(device)
     kind = DTYPES[dtype]
     n = features.n
     shape = (*features.density.shape[:-1], replicas)
@@ -148,7 +148,12 @@ def sampled_gradient(
     torch.sum(pull, dim=2, keepdim=True, out=d_bias)
 
 
-def _device(name: str) -> torch.device:
+def find_device(name: str) -> torch.device:
+    """The torch device called 'cpu' or 'cuda'; InputError if there is none of that name on this machine.
+
+    >>> find_device("cpu")
+    device(type='cpu')
+    """
     try:
         device = torch.device(name)
     except RuntimeError:

@@ -47,7 +47,7 @@ def verify(
     two cores), 'full' repeats the papers' own training. out: a folder for the report and for the evidence, appended to what is there;
     None writes nothing. Interrupting it keeps and reports what was finished.
 
-    Raises InputError for an unknown name or tier, a folder that cannot be written and corrupt evidence.
+    Raises InputError for an unknown name or tier, a device that is not there, a folder that cannot be written and corrupt evidence.
 
     >>> [result.verdict.status.name for result in verify(["lieberum2022.01"]).results]
     ['CORRECTED']
@@ -55,6 +55,10 @@ def verify(
     if tier not in TIERS:
         raise InputError(f"tier must be one of {', '.join(TIERS)}, got {tier!r}")
     chosen = claims(names)
+    if tier != "fast":
+        from ..numerics import find_device
+
+        find_device(device)  # a missing GPU is refused before anything is written
     folder = None if out is None else _writable(Path(out))
     known = load_folder(RECORDED)
     recorded = latest(known)

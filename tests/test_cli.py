@@ -55,15 +55,20 @@ def test_list(capsys):
         (["phase", "--density", "nan"], "density must be finite, got nan"),
         (["phase", "--density", "0.1", "--importance", "-1"], "importances must be positive"),
         (["verify", "elhage2022.99"], "no paper or claim is called 'elhage2022.99'"),
+        (
+            ["verify", "jensen2024", "--tier", "slow", "--device", "abacus"],
+            "device must be 'cpu' or 'cuda', got 'abacus'",
+        ),
         (["verify", "jensen2024", "--out", "/dev/null/report"], "out must be a folder that can be written"),
     ],
 )
-def test_bad_usage_is_one_sentence_and_exit_code_2(arguments, words, capsys):
+def test_bad_usage_is_one_sentence_and_exit_code_2(arguments, words, capsys, tmp_path):
     assert main(arguments) == 2
     captured = capsys.readouterr()
     assert words in captured.err
     assert captured.err.count("\n") == 1
     assert captured.out == ""
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("arguments", [["phase", "--density", "many"], ["verify", "--tier", "quick"], ["dance"], []])

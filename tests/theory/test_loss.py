@@ -78,6 +78,19 @@ def test_rational_agrees_with_symbolic_integration(weights):
 
 
 @pytest.mark.slow
+@given(models(), st.integers(0, 1000))
+def test_monte_carlo_agrees_on_random_models(model, seed):
+    """Six standard errors of 100,000 samples; the sparsest features still appear a thousand times."""
+    weights, bias, features = model
+    rng = np.random.default_rng(seed)
+    shape = (100_000, features.n)
+    x = np.where(rng.random(shape) < features.density, rng.random(shape), 0)
+    errors = ((x - np.maximum(x @ weights.T @ weights + bias, 0)) ** 2) @ features.importance
+    sigma = errors.std() / np.sqrt(len(errors))
+    assert abs(errors.mean() - expected_loss(*model, atol=1e-6)) <= 6 * sigma + 1e-14 * scale(*model)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_monte_carlo_within_five_standard_errors(seed):
     rng = np.random.default_rng(seed)
