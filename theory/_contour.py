@@ -29,8 +29,8 @@ from ._rectified import rectified_moments
 # c P: balances the growth e^{cP} of the integrand against the weight e^{-cP} of the aliases.
 TILT = 2.0
 FIRST_NODES, GROWTH, MOST_NODES = 64, 1.5, 1 << 15
-# Complex numbers in one block of (rows, n, nodes): 2 MiB an array.
-BLOCK = 1 << 17
+# Complex numbers in one block of (rows, n, nodes); 1 MiB an array.
+BLOCK = 1 << 16
 # erfc((x - 1/2) STEEPNESS)/2 is 1 at x = 0 and 0 at x = 1 to rounding.
 STEEPNESS = 11.8
 # Windows that measure the error: the fraction of the frequency at which one ends, and by how much less accurate it counts.
@@ -201,7 +201,8 @@ class _Transform:
         self.exponential = _exponentials(a, s, step)
         self.z, self.own_z = _Arguments(a, self.over_s), _Arguments(a[row, own], self.over_s)
         self.q0 = self.z.quotient(self.exponential, None, 0)
-        self.phi = (1 - p)[:, :, None] + p[:, :, None] * self.q0
+        self.phi = p[:, :, None] * self.q0
+        self.phi += (1 - p)[:, :, None]
         self.product = self.phi.prod(1)
         self.shifted = np.exp(s * setup.shift[:, None])
         self.reference = (setup.none[:, None] + (setup.single[:, None] @ self.q0)[:, 0]) * self.shifted
@@ -342,17 +343,18 @@ class _Arguments:
         a = a[..., None]
         over_a = np.where(a == 0, 0.0, 1 / np.where(a == 0, 1.0, a))
         self.inverse = over_a * over
-        self.near = np.flatnonzero(np.abs(a) < SERIES_RADIUS * np.abs(over))
-        self.small = (a / over).ravel()[self.near] if len(self.near) else np.empty(0, complex)
+        self.near = np.nonzero(np.abs(a) < SERIES_RADIUS * np.abs(over))
+        shape = self.inverse.shape
+        self.small = np.broadcast_to(a, shape)[self.near] / np.broadcast_to(over, shape)[self.near]
 
     def quotient(self, exponential: Array, previous: Array | None, order: int) -> Array:
         """ψ^(m)(z) = ∫ u^m e^{z u} du = (e^z - m ψ^(m-1)(z))/z, m = order; by its series where that would cancel."""
         out: Array = exponential - (1.0 if previous is None else order * previous)
         out *= self.inverse
-        if len(self.near):
+        if len(self.small):
             total, term = np.zeros_like(self.small), np.ones_like(self.small)
             for k in range(SERIES_TERMS):
                 total += term / (k + order + 1)
                 term = term * self.small / (k + 1)
-            out.reshape(-1)[self.near] = total
+            out[self.near] = total
         return out
