@@ -70,7 +70,7 @@ def _float_gram(statement: dict[str, int], lab: Lab) -> Finding:
     if count > n + 1:
         cosine = np.sqrt((count - n) / (n * (count - 1)))
         angle = float(np.degrees(np.arccos(cosine)))
-        found = f"Some pair has |cos| >= {cosine:.4f}: an angle of {angle:.2f}° or less from the line."
+        found = f"Some pair has |cos| >= {cosine:.4f}: their lines meet at {angle:.2f}° or less."
         return Finding(
             bool(90 - angle <= statement["degrees"]), Grade.NUMERIC, found, angle - 90 + statement["degrees"], "degrees"
         )
