@@ -124,8 +124,8 @@ OPTIMUM_CLAIMS: tuple[Claim, ...] = (
         claimed={"importance ratio": "99/100"},
         corrected={"importance ratio": "7/10"},
         control={"importance ratio": "199/200"},
-        correction="For two features in one dimension: true at the paper's own ratio of neighbouring importances, 0.7; false above r ≈ 0.98885, where even dense "
-        "features are stored in (weak) superposition.",
+        correction="For two features in one dimension: true at the paper's own ratio of neighbouring importances, 0.7; "
+        "false above r ≈ 0.98885, where even dense features are stored in (weak) superposition.",
         tolerance="none for the counterexample; the threshold is NUMERIC",
         checks=(
             Check(
