@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,6 +110,7 @@ def write_atomically(path: Path, text: str) -> None:
         raise
 
 
+@cache
 def versions() -> dict[str, str]:
     """Versions of what a result depends on, and the commit when run from a checkout."""
     out = {"python": platform.python_version()}

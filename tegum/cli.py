@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .papers import Report
+
 EXAMPLES = """examples:
   tegum verify                              every claim, report in ./report; trained models from the record (half a minute)
   tegum verify elhage2022 --tier slow       one paper, its models trained beside it
@@ -129,11 +131,10 @@ def _verify(arguments: argparse.Namespace) -> int:
     return 1 if changed else 0
 
 
-def _table(report: object) -> str:
-    from .papers import Report
+def _table(report: Report) -> str:
+    from .papers._evidence import age
     from .papers._report import grade, margin
 
-    assert isinstance(report, Report)
     lines = [f"{'claim':<18} {'what the source says':<58} {'verdict':<22} {'grade':<18} margin"]
     for r in report.results:
         short = textwrap.shorten(r.claim.statement, 58, placeholder="…")
@@ -141,15 +142,9 @@ def _table(report: object) -> str:
             f"{r.claim.id:<18} {short:<58} {r.verdict.status.value:<22} {grade(r.verdict):<18} {margin(r)}".rstrip()
         )
         if r.stored:
-            lines.append(f"{'':<18} from the record: {', '.join(sorted(r.stored))} ({_age(r.evidence, r.stored)})")
+            made = age(min(e.when for e in r.evidence if e.check in r.stored))
+            lines.append(f"{'':<18} from the record: {', '.join(sorted(r.stored))} ({made})")
     return "\n".join(lines)
-
-
-def _age(evidence: object, stored: frozenset[str]) -> str:
-    from .papers._evidence import Evidence, age
-
-    assert isinstance(evidence, tuple)
-    return age(min(e.when for e in evidence if isinstance(e, Evidence) and e.check in stored))
 
 
 def _phase(arguments: argparse.Namespace) -> int:

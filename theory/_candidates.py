@@ -7,10 +7,13 @@ from functools import cache
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+import numpy as np
 import sympy
+from jaxtyping import Float
+from numpy import ndarray as Array
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 DENSITY, IMPORTANCE = sympy.symbols("p r", positive=True)
 
@@ -91,3 +94,19 @@ def naive_theory() -> NaiveTheory:
     (boundary,) = sympy.solve(sympy.Eq(only_first, antipodal), r)
     (critical,) = sympy.solve(sympy.Eq(only_first, antipodal), p)
     return NaiveTheory(only_first, only_second, antipodal, dropped, sympy.factor(boundary), sympy.factor(critical))
+
+
+@cache
+def _boundary_function() -> tuple[Callable[[Array], Array], float]:
+    """The derived boundary as a numpy function, and the density at which it reaches importance 1."""
+    theory = naive_theory()
+    return sympy.lambdify(DENSITY, theory.boundary, "numpy"), float(theory.critical_density.subs(IMPORTANCE, 1))
+
+
+def naive_boundary(density: Float[Array, " k"]) -> Float[Array, " k"]:
+    """`NaiveTheory.boundary` in floats; nan where it exceeds importance 1 and the fixed models never superpose."""
+    function, last = _boundary_function()
+    boundary = np.full_like(density, np.nan)
+    exists = density < last
+    boundary[exists] = function(density[exists])
+    return boundary

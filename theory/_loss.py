@@ -55,8 +55,9 @@ def expected_loss(
     """Population loss L = Σ_i I_i E (x_i - ReLU(W_i·W x + b_i))² of the ReLU output model, not sampled.
 
     weights (..., m, n), bias (..., n); leading axes broadcast with those of `features`, and the result has their
-    shape. Independent features, any n: exact to rounding for n <= 8; beyond, a contour sum whose error, estimated a posteriori
-    and tested to be overestimated, is at most `atol`. One value takes milliseconds at n = 20, about two seconds at n = 400.
+    shape. Independent features, any n: exact to rounding for n <= 8; beyond, a contour sum whose a posteriori error
+    estimate is at most `atol` (an estimate, not a proof: of models made to mislead it, one output in thousands misses it).
+    One value takes milliseconds at n = 20 and about a second at n = 400.
     Grade NUMERIC; `rational_loss` gives the same number as a rational for small n. Raises InputError for shapes that do not
     fit, values that are not finite, or an `atol` that float64 or the contour cannot reach.
 

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray as Array
 
+from ._candidates import naive_boundary
 from ._checks import InputError, densities, importances, real_array
 from ._grade import Grade
 from ._pair import ANTIPODAL_RATIO, onset, spinodal, superposed_states
@@ -127,16 +128,13 @@ def phase_boundary(density: ArrayLike, *, n: int = 2, m: int = 1) -> Boundary:
     continuous = ~first[:, None]
     weights = np.where(continuous, [1.0, 0.0], states.weights)
     bias = np.where(continuous, np.stack([np.zeros_like(flat), flat / 2], 1), states.bias)
-    naive = np.full_like(flat, np.nan)
-    exists = flat < 4 / 7  # 2p/(4 - 5p) <= 1
-    naive[exists] = 2 * flat[exists] / (4 - 5 * flat[exists])
     return Boundary(
         density=p,
         importance=np.where(first, importance, limit).reshape(p.shape),
         order=np.where(first, "first", "continuous").reshape(p.shape),
         weights=weights.reshape(*p.shape, 2),
         bias=bias.reshape(*p.shape, 2),
-        naive=naive.reshape(p.shape),
+        naive=naive_boundary(flat).reshape(p.shape),
     )
 
 

@@ -137,6 +137,14 @@ def _definite(statement: str, lab: Lab) -> Finding:
 INTRO = {"0": "2 dedicated, 3 dropped", "0.8": "2 digons, 1 dropped", "0.9": "1 pentagon"}
 TRAINED = "AdamW on sampled batches"
 
+EXACT_VERTICES = Check(
+    "exact vertices",
+    "Dimensionality of exact vertices with sympy.",
+    "the definition of D_i",
+    _dimensionalities,
+    whole=True,
+)
+
 GEOMETRY_CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="elhage2022.10",
@@ -200,13 +208,7 @@ GEOMETRY_CLAIMS: tuple[Claim, ...] = (
         claimed={"digon": "1/2", "triangle": "2/3", "tetrahedron": "3/4", "pentagon": "2/5"},
         control={"digon": "1/2", "triangle": "2/3", "tetrahedron": "3/4", "pentagon": "1/2"},
         checks=(
-            Check(
-                "exact vertices",
-                "Dimensionality of exact vertices with sympy.",
-                "the definition of D_i",
-                _dimensionalities,
-                whole=True,
-            ),
+            EXACT_VERTICES,
             Check(
                 "rotated floats",
                 "The definition in floats after a random rotation, within 1e-12 (rounding).",
@@ -249,14 +251,6 @@ GEOMETRY_CLAIMS: tuple[Claim, ...] = (
         domain="the two polytopes",
         claimed={"triangular bipyramid": "2/3,1/2", "octahedron": "1/2"},
         control={"triangular bipyramid": "3/5", "octahedron": "1/2"},
-        checks=(
-            Check(
-                "exact vertices",
-                "Dimensionality of exact vertices with sympy.",
-                "the definition of D_i",
-                _dimensionalities,
-                whole=True,
-            ),
-        ),
+        checks=(EXACT_VERTICES,),
     ),
 )

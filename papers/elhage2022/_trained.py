@@ -12,6 +12,8 @@ from .._claim import Check, Claim, Finding
 from ._losses import MODELS, naive_losses
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .._lab import Lab
 
 TRAINED = "AdamW on sampled batches"
@@ -23,6 +25,18 @@ def _stored(labels: np.ndarray) -> np.ndarray:
     """Which features a phase stores: every superposed state stores both."""
     stored: np.ndarray = np.where(np.isin(labels, ("weak", "antipodal", "aligned")), "both", labels)
     return stored
+
+
+def _exact_losses(lab: Lab, i: int, j: int) -> tuple[Fraction, Fraction]:
+    """Rational losses in one cell of the grid: of its best trained model, and the lowest of the three fixed models."""
+    run, theory = lab.pairs.data, lab.pairs_theory
+    p, r = Fraction(theory.density[i]), Fraction(theory.importance[j])
+
+    def loss(w: Sequence[float], b: Sequence[float | Fraction]) -> Fraction:
+        return rational_loss([w], b, density=[p, p], importance=[1, r])
+
+    trained = loss(run["weights"][i, j].tolist(), run["bias"][i, j].tolist())
+    return trained, min(loss(w, [x * p for x in b]) for w, b in MODELS.values())
 
 
 def _trained_regions(statement: str, lab: Lab) -> Finding:
@@ -42,14 +56,8 @@ def _trained_regions(statement: str, lab: Lab) -> Finding:
     }[statement]
     decided = np.all([_stored(near.label) == _stored(theory.label) for near in lab.pairs_nearby], axis=0)
     wrong = decided & (_stored(pair_phase(run["weights"], resolution=RESOLUTION)) != regions)
-    verified = 0
-    for i, j in np.argwhere(wrong):
-        p, r = Fraction(theory.density[i]), Fraction(theory.importance[j])
-        loss = rational_loss(
-            [run["weights"][i, j].tolist()], run["bias"][i, j].tolist(), density=[p, p], importance=[1, r]
-        )
-        rivals = (rational_loss([w], [x * p for x in b], density=[p, p], importance=[1, r]) for w, b in MODELS.values())
-        verified += loss < min(rivals)
+    cells = [_exact_losses(lab, i, j) for i, j in np.argwhere(wrong)]
+    verified = sum(trained < fixed for trained, fixed in cells)
     count, total = int(wrong.sum()), int(decided.sum())
     found = f"{total - count} of {total} decided cells agree"
     if count:
@@ -70,15 +78,12 @@ def _loss_is_lowest(statement: str, lab: Lab) -> Finding:
     below = np.argwhere(excess < -1e-9)
     if len(below):
         i, j = below[excess[tuple(below.T)].argmin()]
-        p, r = Fraction(theory.density[i]), Fraction(theory.importance[j])
-        exact = rational_loss(
-            [run["weights"][i, j].tolist()], run["bias"][i, j].tolist(), density=[p, p], importance=[1, r]
-        )
-        rivals = [rational_loss([w], [x * p for x in b], density=[p, p], importance=[1, r]) for w, b in MODELS.values()]
-        verified = statement == "three fixed models" and exact < min(rivals)
+        trained, fixed = _exact_losses(lab, i, j)
+        verified = statement == "three fixed models" and trained < fixed
         found = (
             f"Trained models lose less in {len(below)} of {excess.size} cells, by up to {-100 * excess.min():.1f} % "
-            f"(at p = {float(p):.3f}, I = {float(r):.3f}: {float(exact):.8f} against {float(min(rivals)):.8f}, exact rationals)."
+            f"(at p = {theory.density[i]:.3f}, I = {theory.importance[j]:.3f}: {float(trained):.8f} against {float(fixed):.8f}, "
+            "exact rationals)."
         )
         return Finding(
             False, Grade.CERTIFIED if verified else Grade.SAMPLED, found, float(excess.min()), "relative loss"
