@@ -17,6 +17,11 @@ from ._geometry import describe_geometry as describe_geometry
 from ._geometry import dimensions_per_feature as dimensions_per_feature
 from ._geometry import feature_dimensionality as feature_dimensionality
 from ._grade import Grade as Grade
+from ._law import CONSTANT as CONSTANT
+from ._law import UNIFORM as UNIFORM
+from ._law import Law as Law
+from ._law import Values as Values
+from ._law import beta_values as beta_values
 from ._loss import expected_loss as expected_loss
 from ._loss import feature_losses as feature_losses
 from ._loss import loss_and_gradient as loss_and_gradient
