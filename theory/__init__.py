@@ -7,8 +7,8 @@ direction of feature i, bias b of shape (..., n), model x' = ReLU(WᵀW x + b).
 from ._candidates import DENSITY as DENSITY
 from ._candidates import IMPORTANCE as IMPORTANCE
 from ._candidates import NaiveTheory as NaiveTheory
+from ._candidates import integrated_loss as integrated_loss
 from ._candidates import naive_theory as naive_theory
-from ._candidates import symbolic_loss as symbolic_loss
 from ._checks import InputError as InputError
 from ._enclosure import Enclosure as Enclosure
 from ._enclosure import enclose_loss as enclose_loss
@@ -41,3 +41,7 @@ from ._polytopes import exact_dimensionality as exact_dimensionality
 from ._polytopes import polytope as polytope
 from ._polytopes import tegum_product as tegum_product
 from ._rational import rational_loss as rational_loss
+from ._symbolic import SymbolicLoss as SymbolicLoss
+from ._symbolic import pair_loss as pair_loss
+from ._symbolic import symbolic_gram_loss as symbolic_gram_loss
+from ._symbolic import symbolic_loss as symbolic_loss

@@ -38,7 +38,7 @@ class NaiveTheory:
     critical_density: sympy.Expr
 
 
-def symbolic_loss(
+def integrated_loss(
     weights: Sequence[Sequence[object]],
     bias: Sequence[object],
     density: Sequence[sympy.Expr | int],
@@ -51,7 +51,7 @@ def symbolic_loss(
 
     Grade EXACT.
 
-    >>> symbolic_loss([[1, -1]], [0, 0], [DENSITY] * 2, [1, IMPORTANCE])
+    >>> integrated_loss([[1, -1]], [0, 0], [DENSITY] * 2, [1, IMPORTANCE])
     p**2*(r + 1)/6
     """
     w = sympy.Matrix(weights)
@@ -86,11 +86,11 @@ def naive_theory() -> NaiveTheory:
     p, r = DENSITY, IMPORTANCE
     b = sympy.Symbol("b", positive=True)
     both = [p, p]
-    free = symbolic_loss([[1, 0]], [0, b], both, [1, r])
+    free = integrated_loss([[1, 0]], [0, b], both, [1, r])
     (dropped,) = sympy.solve(sympy.diff(free, b), b)
     only_first = sympy.factor(free.subs(b, dropped))
-    only_second = symbolic_loss([[0, 1]], [dropped, 0], both, [1, r])
-    antipodal = symbolic_loss([[1, -1]], [0, 0], both, [1, r])
+    only_second = integrated_loss([[0, 1]], [dropped, 0], both, [1, r])
+    antipodal = integrated_loss([[1, -1]], [0, 0], both, [1, r])
     (boundary,) = sympy.solve(sympy.Eq(only_first, antipodal), r)
     (critical,) = sympy.solve(sympy.Eq(only_first, antipodal), p)
     return NaiveTheory(only_first, only_second, antipodal, dropped, sympy.factor(boundary), sympy.factor(critical))

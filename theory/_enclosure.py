@@ -12,6 +12,7 @@ import numpy as np
 
 from ._checks import InputError, real_array
 from ._grade import Grade
+from ._rational import edges
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from ._features import Features
+    from ._law import Law
 
 LARGEST_N = 10
 PRECISIONS = (64, 128, 256, 512, 1024)
@@ -79,56 +81,88 @@ def enclose_loss(
 def _loss(w: np.ndarray, b: np.ndarray, features: Features, radius: float) -> flint.arb:
     m, n = w.shape
     column = [[flint.arb(float(w[r, i]), radius) for r in range(m)] for i in range(n)]
+    density = [flint.arb(float(p)) for p in features.density]
     total = flint.arb(0)
     for i in range(n):
         slopes = [
             sum((x**2 if i == j else x * y for x, y in zip(column[i], column[j], strict=True)), flint.arb(0))
             for j in range(n)
         ]
-        density = [flint.arb(float(p)) for p in features.density]
         offset = flint.arb(float(b[i]), radius)
-        square = _moment(slopes, density, offset, 2, None)
-        cross = _moment(slopes, density, offset, 1, i)
-        total += flint.arb(float(features.importance[i])) * (density[i] / 3 + 2 * square - 2 * cross)
+        square = _moment(slopes, density, features.law, offset, 2, None, radius > 0)
+        cross = _moment(slopes, density, features.law, offset, 1, i, radius > 0)
+        own = density[i] * _ball(features.law.values.moment(2))
+        total += flint.arb(float(features.importance[i])) * (own + 2 * square - 2 * cross)
     return total
 
 
+def _ball(x: Fraction) -> flint.arb:
+    return flint.arb(x.numerator) / x.denominator
+
+
 def _moment(
-    slopes: Sequence[flint.arb], density: Sequence[flint.arb], offset: flint.arb, power: int, mark: int | None
+    slopes: Sequence[flint.arb],
+    density: Sequence[flint.arb],
+    law: Law,
+    offset: flint.arb,
+    power: int,
+    mark: int | None,
+    box: bool,
 ) -> flint.arb:
     """E x_mark (offset + a·x)₊^power / power!, x_mark = 1 without a mark."""
-    unit = flint.arb(0.5, 0.5)
-    order = sorted(range(len(slopes)), key=lambda j: -float(abs(slopes[j]).mid()))
-    known: dict[tuple[int, int, int], flint.arb] = {}
+    unit, n, values = flint.arb(0.5, 0.5), len(slopes), law.values
+    groups = sorted(law.groups, key=lambda group: -max(float(abs(slopes[j]).mid()) for j in group))
+    # A state without the marked feature contributes x_mark = 0.
+    states = [[s for s in law.states(group, density) if mark not in group or mark in s[0]] for group in groups]
+    corners = [list(enumerate(edges(values, k), 1))[::-1] for k in (0, 1)]
+    known: dict[tuple[int, tuple[int, ...], int, int], flint.arb] = {}
 
-    def mean(depth: int, vertex: int, height: flint.arb, q: int) -> flint.arb:
-        """The mean over the coordinates from `depth` on, at the vertex reached so far."""
-        key = (depth, vertex, q)
+    def mean(depth: int, active: tuple[int, ...], vertex: int, height: flint.arb, q: int) -> flint.arb:
+        """The mean over the features `active` and the groups from `depth` on, at the vertex reached so far."""
+        key = (depth, active, vertex, q)
         if key not in known:
-            known[key] = split(depth, vertex, height, q) if depth < len(order) else _rectified_power(height, q)
+            if active:
+                known[key] = one_value(depth, active, vertex, height, q)
+            else:
+                known[key] = one_group(depth, vertex, height, q) if depth < len(groups) else _rectified_power(height, q)
         return known[key]
 
-    def split(depth: int, vertex: int, height: flint.arb, q: int) -> flint.arb:
-        j = order[depth]
-        a, p = slopes[j], density[j]
+    def one_group(depth: int, vertex: int, height: flint.arb, q: int) -> flint.arb:
+        out = flint.arb(0)
+        for active, p in states[depth]:
+            out += p * (one_value if active else mean)(depth + 1, active, vertex, height, q)
+        return out
+
+    def one_value(depth: int, active: tuple[int, ...], vertex: int, height: flint.arb, q: int) -> flint.arb:
+        j, rest = active[0], active[1:]
+        a, k = slopes[j], int(j == mark)
 
         def left(extra: int) -> flint.arb:
-            return mean(depth + 1, vertex, height, q + extra)
+            return mean(depth, rest, vertex, height, q + extra)
 
         def right(extra: int) -> flint.arb:
-            return mean(depth + 1, vertex | 1 << depth, height + a, q + extra)
+            return mean(depth, rest, vertex | 1 << j, height + a, q + extra)
 
         if a.is_zero():
-            return left(0) * (p / 2 if j == mark else 1)
-        if a.contains(0):
-            # Everywhere on the segment, by a vertex number of its own so that nothing else is mistaken for it.
-            active = mean(depth + 1, vertex | 1 << depth + len(order), height + a * unit, q)
-            return p * unit * active if j == mark else (1 - p) * left(0) + p * active
-        if j == mark:
-            return p * (right(1) / a - (right(2) - left(2)) / a**2)
-        return (1 - p) * left(0) + p * (right(1) - left(1)) / a
+            return left(0) * _ball(values.moment(k))
+        if values.atom:
+            return right(0)
+        # Everywhere on the segment, by a vertex number of its own so that nothing else is mistaken for it. The weight V^k times the
+        # density is never negative, so the mean is E V^k times a value between those on the segment.
+        if a.contains(0) or box:
+            hull = _ball(values.moment(k)) * mean(depth, rest, vertex | 1 << j + n, height + a * unit, q)
+            if a.contains(0):
+                return hull
+        # By parts, as in `rational_map_loss`; from the highest derivative, so that differences come before divisions.
+        out = flint.arb(0)
+        for d, (at_one, at_zero) in corners[k]:
+            top = at_one * right(d) if at_one else 0
+            bottom = at_zero * left(d) if at_zero else 0
+            out = (top - bottom - out) / a
+        # Dividing by a small ball makes a wide one, in a box even where the hull is narrow.
+        return out.intersection(hull) if box else out
 
-    return mean(0, 0, offset, power)
+    return mean(0, (), 0, offset, power)
 
 
 def _rectified_power(t: flint.arb, q: int) -> flint.arb:

@@ -14,8 +14,9 @@ from ._descent import descend
 from ._features import Features
 from ._geometry import describe_geometry
 from ._grade import Grade
-from ._loss import VERTEX_N, expected_loss, model_gradient
+from ._loss import expected_loss, model_gradient
 from ._packing import ASSIGNMENTS, packings
+from ._vertex import VERTEX_N
 
 # Beyond the vertex sum: error of the loss while descending and the gradient at which a descent ends, which leaves the loss
 # about (1e-6)² over the curvature above its minimum.

@@ -27,16 +27,14 @@ class RowProblems:
     law: Law
     square: float = 1.0
 
+    def arrays(self) -> tuple[Array, ...]:
+        """slopes, offset, density, target, constant."""
+        return self.slopes, self.offset, self.density, self.target, self.constant
+
     def take(self, rows: Array) -> RowProblems:
         """A subset of the rows."""
-        return replace(
-            self,
-            slopes=self.slopes[rows],
-            offset=self.offset[rows],
-            density=self.density[rows],
-            target=self.target[rows],
-            constant=self.constant[rows],
-        )
+        slopes, offset, density, target, constant = (x[rows] for x in self.arrays())
+        return replace(self, slopes=slopes, offset=offset, density=density, target=target, constant=constant)
 
 
 @dataclass(frozen=True)
@@ -51,6 +49,10 @@ class RowErrors:
     d_slopes: Float[Array, "rows n"]
     d_offset: Float[Array, " rows"]
     nodes: Int[Array, " rows"]
+
+    def arrays(self) -> tuple[Array, ...]:
+        """The fields in order."""
+        return self.value, self.estimate, self.d_slopes, self.d_offset, self.nodes
 
     @classmethod
     def empty(cls, rows: int, n: int) -> RowErrors:
