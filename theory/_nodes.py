@@ -15,9 +15,11 @@ from numpy import ndarray as Array
 
 # c P: balances the growth e^{cP} of the integrand against the weight e^{-cP} of the aliases.
 TILT = 2.0
-# Below this |z| the quotients of (e^z - 1)/z lose digits and their Taylor series take over; it grows with the power of u.
-SERIES_RADIUS, RADIUS_PER_POWER = 0.5, 0.5
-SERIES_TERMS = 14
+# Below RADIUS[r] the recursion for ∫ u^r e^{zu} du loses digits in |z|, and the Taylor series Σ_k z^k / (k! (k + r + 1)) takes over;
+# its coefficients from the highest down, TERMS of them: the rest is below 1e-16 at every radius.
+RADIUS = np.array([0.15, 0.3, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5])
+TERMS = np.array([13, 14, 15, 18, 21, 23, 25, 27, 29])
+SERIES = np.array([[1 / (math.factorial(k) * (k + r + 1)) for k in range(28, -1, -1)] for r in range(len(RADIUS))])
 # Gauss-Legendre on [0, 1], exact for every polynomial that one feature's moments need.
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(6)
 GAUSS_X, GAUSS_W = (1 + _NODES) / 2, _WEIGHTS / 2
@@ -136,184 +138,247 @@ def prepare(rows: Any, law: Any, tolerance: Array, setup: Any) -> None:
 
 
 @compiled
+def _times(x: float, y: float, u: float, v: float) -> tuple[float, float]:
+    """(x + iy)(u + iv)."""
+    return x * u - y * v, x * v + y * u
+
+
+@compiled
+def _over(x: float, y: float) -> tuple[float, float]:
+    """1/(x + iy), without the guards of a complex division."""
+    scale = 1 / (x * x + y * y)
+    return x * scale, -y * scale
+
+
+@compiled
 def _exponentials(a: float, c: float, h: float, first: int, last: int, out: Array) -> None:
     """e^{a s} on the grid s_k = c + i h k, first <= k < last, by e^{a s_{k+m}} = e^{a s_k} e^{i a h m} with m doubling."""
     size = math.exp(a * c)
-    angle = a * h * first
-    out[0] = complex(size * math.cos(angle), size * math.sin(angle))
+    real, imaginary = out[0], out[1]
+    real[0], imaginary[0] = size * math.cos(a * h * first), size * math.sin(a * h * first)
     filled, count = 1, last - first
+    x, y = math.cos(a * h), math.sin(a * h)
     while filled < count:
         width = min(filled, count - filled)
-        turn = complex(math.cos(a * h * filled), math.sin(a * h * filled))
+        more_real, more_imaginary = real[filled : filled + width], imaginary[filled : filled + width]
         for k in range(width):
-            out[filled + k] = out[k] * turn
+            more_real[k], more_imaginary[k] = _times(real[k], imaginary[k], x, y)
+        x, y = x * x - y * y, 2 * x * y
         filled += width
 
 
 @compiled
-def _series(z: complex, power: int, terms: int) -> complex:
-    """∫ u^power e^{zu} du for small z."""
-    total, term = complex(0.0, 0.0), complex(1.0, 0.0)
-    for k in range(terms):
-        total += term * (1.0 / (k + power + 1))
-        term *= z * (1.0 / (k + 1))
-    return total
+def _powers(a: float, s: Array, over: Array, count: int, top: int, power: Array, out: Array) -> None:
+    """out[r] = ∫ u^r e^{zu} du, r < top, at z = a s; power holds e^z."""
+    inverse = 1 / a if a != 0 else 0.0
+    lowest = out[0]
+    for i in range(count):
+        x, y = over[0, i] * inverse, over[1, i] * inverse
+        lowest[0, i], lowest[1, i] = _times(power[0, i] - 1.0, power[1, i], x, y)
+    for r in range(1, top):
+        below, here = out[r - 1], out[r]
+        for i in range(count):
+            x, y = over[0, i] * inverse, over[1, i] * inverse
+            here[0, i], here[1, i] = _times(power[0, i] - r * below[0, i], power[1, i] - r * below[1, i], x, y)
+    # That loses digits where z is small, which is at the first nodes: |a s_k| grows with k. There the recursion is stable
+    # downwards, ∫ u^{r-1} e^{zu} = (e^z - z ∫ u^r e^{zu}) / r, from a series for the highest power.
+    near, reach = 0, (RADIUS[top - 1] * inverse) ** 2
+    while near < count and (a == 0 or s[0, near] ** 2 + s[1, near] ** 2 < reach):
+        near += 1
+    highest = out[top - 1]
+    start = SERIES.shape[1] - TERMS[top - 1]
+    for i in range(near):
+        highest[0, i], highest[1, i] = SERIES[top - 1, start], 0.0
+    for k in range(start + 1, SERIES.shape[1]):
+        term = SERIES[top - 1, k]
+        for i in range(near):
+            x, y = _times(highest[0, i], highest[1, i], a * s[0, i], a * s[1, i])
+            highest[0, i], highest[1, i] = x + term, y
+    for r in range(top - 1, 0, -1):
+        above, here = out[r], out[r - 1]
+        for i in range(near):
+            x, y = _times(above[0, i], above[1, i], a * s[0, i], a * s[1, i])
+            here[0, i], here[1, i] = (power[0, i] - x) / r, (power[1, i] - y) / r
 
 
 @compiled
-def _generating(
-    a: float, s: Array, over: Array, first: int, last: int, law: Any, orders: int, power: Array, out: Array
-) -> None:
-    """out[k] = E V^k e^{zV}, k < orders, at z = a s for the nodes first <= k < last. `power` is a buffer for e^z and ∫ u^r e^{zu} du."""
+def _generating(a: float, nodes: Any, law: Any, orders: int, power: Array, out: Array) -> None:
+    """out[k] = E V^k e^{zV}, k < orders, at z = a s for every node. `power` is room for e^z and ∫ u^r e^{zu} du."""
     atom, coefficients = law[2], law[3]
-    count = last - first
-    exponential, integral = power[0], power[1]
-    c, h = s[0].real, (s[1] - s[0]).imag
-    _exponentials(a, c, h, first, last, exponential)
-    degree = len(coefficients)
+    s, over, tilt, h, first, last = nodes
+    count, degree = last - first, len(coefficients)
+    _exponentials(a, tilt, h, first, last, power[0])
+    if degree == 1 and not atom:
+        _powers(a, s, over, count, orders, power[0], out)
+        return
     for k in range(orders):
         for i in range(count):
-            out[k, i] = exponential[i] if atom else 0.0
-    if degree == 0:
-        return
-    top = degree + orders - 1
-    radius = SERIES_RADIUS + RADIUS_PER_POWER * max(top - 3, 0)
-    terms = SERIES_TERMS + 5 * max(top - 3, 0)
-    # |a s_k| grows with k, so the series is for the first nodes.
-    near = 0
-    while near < count and abs(a) * abs(s[first + near]) < radius:
-        near += 1
-    inverse = 1 / a if a != 0 else 0.0
-    for r in range(top):
-        if r == 0:
-            for i in range(near, count):
-                integral[i] = (exponential[i] - 1.0) * (over[first + i] * inverse)
-        else:
-            for i in range(near, count):
-                integral[i] = (exponential[i] - r * integral[i]) * (over[first + i] * inverse)
-        for i in range(near):
-            integral[i] = _series(a * s[first + i], r, terms)
+            out[k, 0, i] = power[0, 0, i] if atom else 0.0
+            out[k, 1, i] = power[0, 1, i] if atom else 0.0
+    if degree:
+        _powers(a, s, over, count, degree + orders - 1, power[0], power[1:])
+    for r in range(degree):
         for k in range(orders):
-            if 0 <= r - k < degree and coefficients[r - k] != 0:
-                weight = coefficients[r - k]
-                for i in range(count):
-                    out[k, i] += weight * integral[i]
+            for i in range(count):
+                out[k, 0, i] += coefficients[r] * power[1 + r + k, 0, i]
+                out[k, 1, i] += coefficients[r] * power[1 + r + k, 1, i]
 
 
 @compiled
-def _reciprocal(x: complex) -> complex:
-    """1/x without the guards of a complex division."""
-    scale = 1 / (x.real * x.real + x.imag * x.imag)
-    return complex(x.real * scale, -x.imag * scale)
+def _add(out: Array, scale: float, x: Array, count: int) -> None:
+    """out += scale x."""
+    for i in range(count):
+        out[0, i] += scale * x[0, i]
+        out[1, i] += scale * x[1, i]
 
 
 @compiled
-def _factors(
-    a: Array, p: Array, c: Array, g: int, s: Array, over: Array, first: int, last: int, law: Any, buffers: Any
-) -> bool:
-    """The factor φ of a group in E e^{s a·x}, and Σ_k c_k ∂φ/∂z_k if the group has a target; into the buffers phi and marked."""
+def _multiply(out: Array, x: Array, count: int) -> None:
+    """out *= x."""
+    for i in range(count):
+        out[0, i], out[1, i] = _times(out[0, i], out[1, i], x[0, i], x[1, i])
+
+
+@compiled
+def _add_product(out: Array, x: Array, y: Array, count: int) -> None:
+    """out += x y."""
+    for i in range(count):
+        u, v = _times(x[0, i], x[1, i], y[0, i], y[1, i])
+        out[0, i] += u
+        out[1, i] += v
+
+
+@compiled
+def _invert(out: Array, x: Array, count: int) -> None:
+    """out = 1/x."""
+    for i in range(count):
+        out[0, i], out[1, i] = _over(x[0, i], x[1, i])
+
+
+@compiled
+def _fill(out: Array, value: float, count: int) -> None:
+    """out = value."""
+    for i in range(count):
+        out[0, i], out[1, i] = value, 0.0
+
+
+@compiled
+def _factors(a: Array, p: Array, c: Array, g: int, nodes: Any, law: Any, room: Any) -> bool:
+    """1/φ and φ of a group in E e^{s a·x}, and Σ_k c_k ∂φ/∂z_k if the group has a target: into `inverse`, `phi`, `marked`."""
     starts, correlated = law[0], law[1]
-    power, values, phi, marked = buffers[:4]
-    count = last - first
+    power, values, phi, inverse, marked = room
+    count = nodes[5] - nodes[4]
     begin, end = starts[g], starts[g + 1]
     has_target, quiet = False, 1.0
     for j in range(begin, end):
         has_target |= c[j] != 0
         quiet -= p[j]
-    for i in range(count):
-        phi[i] = 1.0 if correlated else quiet
-        marked[i] = 0.0
+    _fill(phi, 1.0 if correlated else quiet, count)
+    if has_target:
+        _fill(marked, 0.0, count)
     for j in range(begin, end):
-        _generating(a[j], s, over, first, last, law, 2 if c[j] != 0 else 1, power, values)
+        _generating(a[j], nodes, law, 2 if c[j] != 0 else 1, power, values)
         if correlated:
-            for i in range(count):
-                phi[i] *= values[0, i]
+            _multiply(phi, values[0], count)
             if c[j] != 0:
                 for i in range(count):
-                    marked[i] += c[j] * values[1, i] * _reciprocal(values[0, i])
+                    x, y = _over(values[0, 0, i], values[0, 1, i])
+                    x, y = _times(x, y, values[1, 0, i], values[1, 1, i])
+                    marked[0, i] += c[j] * x
+                    marked[1, i] += c[j] * y
         else:
-            for i in range(count):
-                phi[i] += p[j] * values[0, i]
+            _add(phi, p[j], values[0], count)
             if c[j] != 0:
-                for i in range(count):
-                    marked[i] += (p[j] * c[j]) * values[1, i]
+                _add(marked, p[j] * c[j], values[1], count)
     if correlated:
         chance = p[begin]
         for i in range(count):
-            marked[i] *= chance * phi[i]
-            phi[i] = 1 - chance + chance * phi[i]
+            phi[0, i], phi[1, i] = chance * phi[0, i], chance * phi[1, i]
+        if has_target:
+            _multiply(marked, phi, count)
+        for i in range(count):
+            phi[0, i] += 1 - chance
+    if has_target:
+        _invert(inverse, phi, count)
     return has_target
 
 
 @compiled
-def sums(
-    rows: Any, q: float, law: Any, tolerance: Array, setup: Any, windows: Any, gradient: bool, found: Any
-) -> None:
+def sums(rows: Any, q: float, law: Any, tolerance: Array, setup: Any, windows: Any, gradient: bool, found: Any) -> None:
     """The windowed sum over nodes for every row, nodes added until the estimate meets the tolerance; optionally its derivatives.
 
     windows: (counts, starts into the tables, widest, narrow, narrower, leads of the two). found: (value, estimate, d_slopes, d_offset,
-    nodes); nodes stays 0 for a row whose tolerance is not met at the last count.
+    nodes); nodes stays 0 for a row whose tolerance is not met at the last count. Complex numbers are kept as (real, imaginary) rows,
+    which is what lets the loops over nodes run several at a time.
     """
     slopes, offset, density, target, constant = rows
     starts = law[0]
     period, small, shift, none, single = setup
     counts, table, wide, narrow, narrower, lead, lead_narrower = windows
     value, estimate, d_slopes, d_offset, nodes = found
-    n, groups, most = slopes.shape[1], len(starts) - 1, counts[-1]
-    complexes = np.empty((14, most), np.complex128)
-    s, over, weight, product, mixed, reference, reference_mixed, moved = complexes[:8]
-    power, values = np.empty((2, most), np.complex128), np.empty((3, most), np.complex128)
-    phi, marked, u, v, alpha, gamma = complexes[8:]
+    # The odd width keeps the rows of the work arrays out of each other's cache lines.
+    groups, most = len(starts) - 1, counts[-1] + 41
+    # What the nodes so far have given, and room for the nodes of one stage.
+    s, over, weight, product, mixed, reference, reference_mixed = np.empty((7, 2, most))
+    term = np.empty(most)
+    part_s, part_over, part_product, part_mixed, part_reference, part_mixed_reference = np.empty((6, 2, most))
+    phi, inverse, marked, u, v, alpha, gamma = np.empty((7, 2, most))
+    power, values = np.empty((len(law[3]) + 3, 2, most)), np.empty((3, 2, most))
+    room = (power, values, phi, inverse, marked)
     for r in range(len(slopes)):
         a, p, c, c0 = slopes[r], density[r], target[r], constant[r]
-        h = 2 * math.pi / period[r]
-        first = 0
-        met = False
+        tilt, h = TILT / period[r], 2 * math.pi / period[r]
+        first, met, at = 0, False, 0
         for stage in range(len(counts)):
-            last = counts[stage]
-            if first == 0:
-                # The first two nodes carry the spacing.
-                s[0], s[1] = complex(TILT / period[r], 0.0), complex(TILT / period[r], h)
-            for k in range(first, last):
-                s[k] = complex(TILT / period[r], h * k)
-                over[k] = _reciprocal(s[k])
-                product[k], mixed[k] = 1.0, c0
-                reference[k], reference_mixed[k] = none[r], c0 * none[r]
+            last, at = counts[stage], table[stage]
+            count = last - first
+            for i in range(count):
+                part_s[0, i], part_s[1, i] = tilt, h * (first + i)
+                part_over[0, i], part_over[1, i] = _over(part_s[0, i], part_s[1, i])
+            _fill(part_product, 1.0, count)
+            _fill(part_mixed, c0, count)
+            _fill(part_reference, none[r], count)
+            _fill(part_mixed_reference, c0 * none[r], count)
+            part = (part_s, part_over, tilt, h, first, last)
             for g in range(groups):
                 begin, end = starts[g], starts[g + 1]
-                has_target = _factors(a, p, c, g, s, over, first, last, law, (power, values, phi, marked))
-                for i in range(last - first):
-                    product[first + i] *= phi[i]
+                has_target = _factors(a, p, c, g, part, law, room)
+                _multiply(part_product, phi, count)
                 if has_target:
-                    for i in range(last - first):
-                        mixed[first + i] += marked[i] * _reciprocal(phi[i])
+                    _add_product(part_mixed, marked, inverse, count)
                 for j in range(begin, end):
                     if single[r, j] > 0:
                         if end - begin > 1:
-                            _generating(a[j], s, over, first, last, law, 2 if c[j] != 0 else 1, power, values)
-                        for i in range(last - first):
-                            reference[first + i] += single[r, j] * values[0, i]
+                            _generating(a[j], part, law, 2 if c[j] != 0 else 1, power, values)
+                        _add(part_reference, single[r, j], values[0], count)
                         if c0 != 0:
-                            for i in range(last - first):
-                                reference_mixed[first + i] += (c0 * single[r, j]) * values[0, i]
+                            _add(part_mixed_reference, c0 * single[r, j], values[0], count)
                         if c[j] != 0:
-                            for i in range(last - first):
-                                reference_mixed[first + i] += (c[j] * single[r, j]) * values[1, i]
-            # 2 e^{sβ}/s² and the step of the rule, over 2π and once for each of a node and its conjugate.
-            _exponentials(offset[r], TILT / period[r], h, first, last, u)
-            _exponentials(shift[r], TILT / period[r], h, first, last, v)
-            for i in range(last - first):
+                            _add(part_mixed_reference, c[j] * single[r, j], values[1], count)
+            _exponentials(offset[r], tilt, h, first, last, u)
+            _exponentials(shift[r], tilt, h, first, last, v)
+            for i in range(count):
                 k = first + i
-                weight[k] = (2 * h / math.pi) * u[i] * over[k] * over[k]
-                moved[k] = v[i]
+                s[0, k], s[1, k], over[0, k], over[1, k] = part_s[0, i], part_s[1, i], part_over[0, i], part_over[1, i]
+                # 2 e^{sβ}/s² and the step of the rule, over 2π and once for each of a node and its conjugate.
+                x, y = _times(over[0, k], over[1, k], over[0, k], over[1, k])
+                x, y = _times(x, y, u[0, i], u[1, i])
+                weight[0, k], weight[1, k] = 2 * h / math.pi * x, 2 * h / math.pi * y
+                x, y = v[0, i], v[1, i]
+                reference[0, k], reference[1, k] = _times(part_reference[0, i], part_reference[1, i], x, y)
+                e, f = _times(part_mixed_reference[0, i], part_mixed_reference[1, i], x, y)
+                reference_mixed[0, k], reference_mixed[1, k] = e, f
+                product[0, k], product[1, k] = part_product[0, i], part_product[1, i]
+                mixed[0, k], mixed[1, k] = part_mixed[0, i], part_mixed[1, i]
+                x, y = product[0, k] - reference[0, k], product[1, k] - reference[1, k]
+                x, y = _times(x, y, q * over[0, k], q * over[1, k])
+                g0, g1 = _times(product[0, k], product[1, k], mixed[0, k], mixed[1, k])
+                term[k] = weight[0, k] * (x - g0 + e) - weight[1, k] * (y - g1 + f)
             sum_wide, sum_narrow, sum_narrower = 0.0, 0.0, 0.0
-            at = table[stage]
             for k in range(last):
-                rest = q * over[k] * (product[k] - reference[k] * moved[k])
-                term = (weight[k] * (rest - (product[k] * mixed[k] - reference_mixed[k] * moved[k]))).real
-                sum_wide += wide[at + k] * term
-                sum_narrow += narrow[at + k] * term
-                sum_narrower += narrower[at + k] * term
+                sum_wide += wide[at + k] * term[k]
+                sum_narrow += narrow[at + k] * term[k]
+                sum_narrower += narrower[at + k] * term[k]
             gap = max(abs(sum_wide - sum_narrow) / lead, abs(sum_wide - sum_narrower) / lead_narrower)
             value[r] = sum_wide
             # What the period leaves out is bounded by the tolerance behind it.
@@ -326,84 +391,128 @@ def sums(
         if not (met and gradient):
             continue
         drift, slope_offset = 0.0, 0.0
-        for k in range(last):
-            w = wide[at + k] * weight[k]
-            u[k] = w * product[k] * (q - s[k] * mixed[k])
-            v[k] = -w * s[k] * product[k]
-            alpha[k] = w * moved[k] * (q - s[k] * c0)
-            gamma[k] = -w * s[k] * moved[k]
-            pulled = (w * moved[k] * (q * reference[k] - s[k] * reference_mixed[k])).real
+        _exponentials(shift[r], tilt, h, 0, first, marked)
+        for k in range(first):
+            w0, w1 = wide[at + k] * weight[0, k], wide[at + k] * weight[1, k]
+            # With w = window · law: u = w Φ (q - s R), v = -w s Φ, and the same of the reference law.
+            x, y = _times(s[0, k], s[1, k], mixed[0, k], mixed[1, k])
+            e, f = _times(w0, w1, product[0, k], product[1, k])
+            u[0, k], u[1, k] = _times(e, f, q - x, -y)
+            x, y = _times(e, f, s[0, k], s[1, k])
+            v[0, k], v[1, k] = -x, -y
+            e, f = _times(w0, w1, marked[0, k], marked[1, k])
+            alpha[0, k], alpha[1, k] = _times(e, f, q - c0 * s[0, k], -c0 * s[1, k])
+            x, y = _times(e, f, s[0, k], s[1, k])
+            gamma[0, k], gamma[1, k] = -x, -y
+            x, y = _times(w0, w1, s[0, k], s[1, k])
+            pulled = q * (w0 * reference[0, k] - w1 * reference[1, k])
+            pulled -= x * reference_mixed[0, k] - y * reference_mixed[1, k]
             drift += pulled
-            slope_offset += u[k].real - pulled
+            slope_offset += u[0, k] - pulled
         d_offset[r] = slope_offset
+        sides = (u, v, alpha, gamma)
+        whole = (s, over, tilt, h, 0, first)
         for g in range(groups):
-            begin, end = starts[g], starts[g + 1]
-            _group_gradient(
-                a, p, c, g, s, over, last, law, (power, values, phi, marked, u, v, alpha, gamma), single[r], d_slopes[r]
-            )
-            for j in range(begin, end):
+            if starts[g + 1] - starts[g] == 1:
+                _feature_gradient(a, p, c, starts[g], whole, law, room, sides, single[r], d_slopes[r])
+            else:
+                _group_gradient(a, p, c, g, whole, law, room, sides, single[r], d_slopes[r])
+            for j in range(starts[g], starts[g + 1]):
                 if small[r, j]:
                     # Small entries move the reference law as a whole.
                     d_slopes[r, j] -= law[4] * p[j] * drift
 
 
 @compiled
-def _group_gradient(
-    a: Array, p: Array, c: Array, g: int, s: Array, over: Array, last: int, law: Any, buffers: Any, single: Array, out: Array
+def _real_sum(x: Array, y: Array, count: int) -> float:
+    """Re Σ x y."""
+    total = 0.0
+    for k in range(count):
+        total += x[0, k] * y[0, k] - x[1, k] * y[1, k]
+    return total
+
+
+@compiled
+def _reference_gradient(j: int, c: Array, single: Array, values: Array, sides: Any, last: int) -> float:
+    """What the reference law contributes to the derivative of the sum in slope j."""
+    total = 0.0
+    if single[j] > 0:
+        total = _real_sum(sides[2], values[1], last)
+        if c[j] != 0:
+            total += c[j] * _real_sum(sides[3], values[2], last)
+    return single[j] * total
+
+
+@compiled
+def _feature_gradient(
+    a: Array, p: Array, c: Array, j: int, nodes: Any, law: Any, room: Any, sides: Any, single: Array, out: Array
 ) -> None:
-    """Derivatives of the sum in the slopes of one group: Re Σ (u r_j + v ρ_j) less those of the reference law."""
-    starts, correlated = law[0], law[1]
-    power, values, phi, marked, u, v, alpha, gamma = buffers
-    begin, end = starts[g], starts[g + 1]
-    alone = end - begin == 1
-    if alone:
-        j = begin
-        has_target = c[j] != 0
-        _generating(a[j], s, over, 0, last, law, 3 if has_target else 2, power, values)
+    """Derivative of the sum in the slope of a feature that is a group by itself: Re Σ (u r + v ρ), r = p ψ'/φ, ρ = c (p ψ''/φ - r²)."""
+    power, values = room[0], room[1]
+    u, v, last = sides[0], sides[1], nodes[5]
+    pj, cj = p[j], c[j]
+    _generating(a[j], nodes, law, 3 if cj != 0 else 2, power, values)
+    psi, slope, bend = values[0], values[1], values[2]
+    total = 0.0
+    if cj == 0:
         for k in range(last):
-            phi[k] = 1 - p[j] + p[j] * values[0, k]
-        if has_target:
-            for k in range(last):
-                marked[k] = (p[j] * c[j]) * values[1, k]
+            x, y = _over(1 - pj + pj * psi[0, k], pj * psi[1, k])
+            x, y = _times(x, y, slope[0, k], slope[1, k])
+            total += u[0, k] * x - u[1, k] * y
+        total *= pj
     else:
-        has_target = _factors(a, p, c, g, s, over, 0, last, law, (power, values, phi, marked))
+        for k in range(last):
+            x, y = _over(1 - pj + pj * psi[0, k], pj * psi[1, k])
+            bend_x, bend_y = _times(pj * x, pj * y, bend[0, k], bend[1, k])
+            x, y = _times(pj * x, pj * y, slope[0, k], slope[1, k])
+            square_x, square_y = _times(x, y, x, y)
+            total += u[0, k] * x - u[1, k] * y
+            total += cj * (v[0, k] * (bend_x - square_x) - v[1, k] * (bend_y - square_y))
+    out[j] = total - _reference_gradient(j, c, single, values, sides, last)
+
+
+@compiled
+def _group_gradient(
+    a: Array, p: Array, c: Array, g: int, nodes: Any, law: Any, room: Any, sides: Any, single: Array, out: Array
+) -> None:
+    """Derivatives of the sum in the slopes of one group: Re Σ (u r_j + v ρ_j), r_j = ∂_j φ/φ, ρ_j = Σ_k c_k ∂_k r_j."""
+    starts, correlated = law[0], law[1]
+    power, values, phi, inverse, marked = room
+    u, v, last = sides[0], sides[1], nodes[5]
+    has_target = _factors(a, p, c, g, nodes, law, room)
+    chance = p[starts[g]]
     for k in range(last):
-        phi[k] = _reciprocal(phi[k])
-    for j in range(begin, end):
-        if not alone:
-            _generating(a[j], s, over, 0, last, law, 3 if has_target else 2, power, values)
+        # Σ_k c_k r_k, in place of its numerator.
+        inverse[0, k], inverse[1, k] = _over(phi[0, k], phi[1, k])
+        marked[0, k], marked[1, k] = _times(marked[0, k], marked[1, k], inverse[0, k], inverse[1, k])
+    for j in range(starts[g], starts[g + 1]):
+        _generating(a[j], nodes, law, 3 if has_target else 2, power, values)
         total = 0.0
-        if not correlated or alone:
-            if has_target:
-                for k in range(last):
-                    ratio = p[j] * values[1, k] * phi[k]
-                    bend = (p[j] * c[j]) * values[2, k] * phi[k] - ratio * marked[k] * phi[k]
-                    total += (u[k] * ratio + v[k] * bend).real
+        for k in range(last):
+            x, y = inverse[0, k], inverse[1, k]
+            if correlated:
+                # p Π ψ / φ = 1 - (1 - p)/φ; the own factor enters as ψ'/ψ and ψ''/ψ.
+                whole_x, whole_y = 1 - (1 - chance) * x, -(1 - chance) * y
+                e, f = _over(values[0, 0, k], values[0, 1, k])
+                own_x, own_y = _times(e, f, values[1, 0, k], values[1, 1, k])
+                x, y = _times(own_x, own_y, whole_x, whole_y)
             else:
-                for k in range(last):
-                    total += (u[k] * (p[j] * values[1, k] * phi[k])).real
-        else:
-            chance = p[begin]
-            for k in range(last):
-                # With φ = 1 - p + p Π ψ, all that depends on the group follows from p Π ψ / φ = 1 - (1 - p)/φ.
-                whole = 1 - (1 - chance) * phi[k]
-                own = values[1, k] * _reciprocal(values[0, k])
-                total += (u[k] * (whole * own)).real
-                if has_target:
-                    # marked φ⁻¹ = whole Σ c_k ψ'_k/ψ_k; without the own term, whose second derivative is ψ''/ψ.
-                    sum_marks = marked[k] * phi[k]
-                    bend = own * (sum_marks - whole * c[j] * own) - whole * own * sum_marks
-                    bend += whole * (c[j] * values[2, k] * _reciprocal(values[0, k]))
-                    total += (v[k] * bend).real
-        if single[j] > 0:
-            taken = 0.0
-            for k in range(last):
-                taken += (alpha[k] * values[1, k]).real
-            if c[j] != 0:
-                for k in range(last):
-                    taken += (gamma[k] * (c[j] * values[2, k])).real
-            total -= single[j] * taken
-        out[j] = total
+                x, y = _times(p[j] * x, p[j] * y, values[1, 0, k], values[1, 1, k])
+            total += u[0, k] * x - u[1, k] * y
+            if has_target:
+                bend_x, bend_y = _times(x, y, marked[0, k], marked[1, k])
+                if correlated:
+                    # Σ_k c_k ∂_j ∂_k φ/φ: the other marks with ψ'_j/ψ_j, the own one with ψ''_j/ψ_j.
+                    e, f = _times(e, f, values[2, 0, k], values[2, 1, k])
+                    square_x, square_y = _times(own_x, own_y, own_x, own_y)
+                    e, f = _times(whole_x, whole_y, c[j] * (e - square_x), c[j] * (f - square_y))
+                    other_x, other_y = _times(own_x, own_y, marked[0, k], marked[1, k])
+                    e, f = e + other_x, f + other_y
+                else:
+                    e, f = inverse[0, k], inverse[1, k]
+                    e, f = _times(p[j] * c[j] * e, p[j] * c[j] * f, values[2, 0, k], values[2, 1, k])
+                total += v[0, k] * (e - bend_x) - v[1, k] * (f - bend_y)
+        out[j] = total - _reference_gradient(j, c, single, values, sides, last)
 
 
 @compiled
