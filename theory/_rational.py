@@ -1,4 +1,4 @@
-"""Rational loss: the exact loss of a small toy model with rational weights, by the vertex formula."""
+"""Rational loss: the exact loss of a small rectified map with rational entries, by the vertex formula, for every law."""
 
 from __future__ import annotations
 
