@@ -47,7 +47,8 @@ def integrated_loss(
     """Loss Σ_i I_i E (x_i - ReLU(W_i·W x + b_i))² by integrating its definition with sympy.
 
     For every set of active features the squared error is integrated over their cube, ReLU as a Piecewise. Weights must be
-    numbers, so that the pieces are known; bias, density and importance may hold positive symbols.
+    numbers, so that the pieces are known; bias, density and importance may hold positive symbols. `symbolic_loss` gives the
+    same by the vertex formula, faster and with symbols in the weights; the two share nothing, and tests compare them.
 
     Grade EXACT.
 

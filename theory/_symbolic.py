@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import combinations, product
 from math import factorial
 from typing import TYPE_CHECKING
 
-import numpy as np
 import sympy
 
 from ._candidates import DENSITY, IMPORTANCE
 from ._checks import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 LARGEST_N = 3
 # Beyond this many kinks a loss has too many regions for `SymbolicLoss.stationary` to solve each.
 LARGEST_KINKS = 4
-# A piecewise sum under construction: coefficient by kink e; the key 1 (always positive) holds the smooth part.
-Pieces = defaultdict[sympy.Expr, sympy.Expr]
-SMOOTH = sympy.Integer(1)
+# Up to this many symbols polynomials are factored: it is quick and reads well. Beyond, sympy can take minutes.
+LARGEST_FACTORED = 3
+# A piecewise sum under construction: coefficients of e^k [e > 0] by (e, k); (1, 0) holds the smooth part.
+Pieces = defaultdict[tuple[sympy.Expr, int], sympy.Expr]
+SMOOTH = (sympy.Integer(1), 0)
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,7 @@ class SymbolicLoss:
         -p**2/3
         """
         s = self._symbol(symbol)
-        pairs = ((e, _tidy(sympy.diff(a, s))) for e, a in self.kinks)
-        return SymbolicLoss(
-            _tidy(sympy.diff(self.smooth, s)), tuple((e, a) for e, a in pairs if a != 0), self.symbols
-        )
+        return _loss(sympy.diff(self.smooth, s), ((e, sympy.diff(a, s)) for e, a in self.kinks), self.symbols)
 
     def at(self, **values: object) -> sympy.Expr:
         """The value where the named symbols have these values (numbers or expressions); a number if all are given numbers.
@@ -82,9 +79,9 @@ class SymbolicLoss:
 
         >>> pair_loss((1, -1)).at(w1=1, w2=1)
         Traceback (most recent call last):
-        tegum.theory._checks.InputError: w2 = 1 is outside the pattern of signs: this loss was derived for w2 negative
+        tegum.theory._checks.InputError: w2 = 1 is not within the pattern of signs: the formula holds for w2 negative
         """
-        return _tidy(self.expression.xreplace(self._point(values)))
+        return self._given(self._point(values)).expression
 
     def near(self, **values: object) -> sympy.Expr:
         """The rational function, in all symbols, that this is in the region around a point given by name.
@@ -92,26 +89,27 @@ class SymbolicLoss:
         Raises InputError as `at` does, and where the point is on a kink or leaves the sign of one open.
 
         >>> pair_loss((1, 0), (0, 1)).near(w1=1, b2=1)  # a kept and a dropped feature
-        p*(w1 - 1)**2*(w1 + 1)**2/3 + r*(3*b2**2 - 3*b2*p + p)/3
+        b2**2*r*(1 - p) + p*r*(3*b2**2 - 3*b2 + 1)/3 + p*(w1 - 1)**2*(w1 + 1)**2/3
         """
         point, total = self._point(values), self.smooth
         for e, a in self.kinks:
-            height = e.xreplace(point)
+            height = sympy.factor_terms(sympy.expand(e.xreplace(point)))
             if height.is_positive:
                 total += a
             elif not height.is_negative:
-                raise InputError(f"the point must be off every kink with a known side, but there {e} = {height}")
+                raise InputError(f"the point must be off every kink, on a known side, but there {e} = {height}")
         return _tidy(total)
 
     def stationary(self, *names: str) -> tuple[tuple[dict[sympy.Symbol, sympy.Expr], sympy.Basic], ...]:
         """Points where the derivatives in the named symbols vanish, the others fixed: pairs (point, condition).
 
-        Every region is solved by sympy.solve, so this ends only where closed forms exist. A point counts where its condition
-        holds: true, or the inequality of its region, as far as sympy cannot decide it.
+        Every region is solved by sympy.solve: for systems that have closed forms. A point that leaves one of the symbols out is
+        stationary for every value of it. It counts where its condition holds: true, or what sympy cannot decide of the
+        inequalities of its region and of the signs of its symbols.
         Raises InputError for an unknown name, or for more than 4 kinks: solve the gradient of `near` then.
 
         >>> pair_loss((1, 0), (0, 1)).stationary("w1", "b2")
-        (({w1: 1, b2: p/2}, True),)
+        (({b2: p/2, w1: 1}, True),)
         """
         if len(self.kinks) > LARGEST_KINKS:
             raise InputError(f"stationary handles at most {LARGEST_KINKS} kinks, got {len(self.kinks)}; use near")
@@ -121,8 +119,12 @@ class SymbolicLoss:
             total = sympy.Add(self.smooth, *(a for (_, a), up in zip(self.kinks, above, strict=True) if up))
             gradient = [sympy.numer(sympy.together(sympy.diff(total, s))) for s in unknowns]
             for point in sympy.solve(gradient, unknowns, dict=True):
-                heights = [sympy.simplify(e.xreplace(point)) for e, _ in self.kinks]
-                condition = sympy.And(*(h > 0 if up else h <= 0 for h, up in zip(heights, above, strict=True)))
+                heights = [sympy.factor(e.xreplace(point)) for e, _ in self.kinks]
+                condition = sympy.And(
+                    *(h > 0 if up else h <= 0 for h, up in zip(heights, above, strict=True)),
+                    *(x > 0 for s, x in point.items() if s.is_positive),
+                    *(x < 0 for s, x in point.items() if s.is_negative),
+                )
                 if condition != sympy.false:
                     found.append((point, condition))
         return tuple(found)
@@ -142,13 +144,24 @@ class SymbolicLoss:
                 return symbol
         raise InputError(f"{name} must be a symbol of this loss, which has {', '.join(map(str, self.symbols))}")
 
+    def _given(self, point: Mapping[sympy.Symbol, sympy.Expr]) -> SymbolicLoss:
+        """With values put in, and the kinks gone whose side these settle."""
+        total, left = self.smooth, []
+        for e, a in self.kinks:
+            height = sympy.factor_terms(sympy.expand(e.xreplace(point)))
+            if height.is_positive:
+                total += a
+            elif not height.is_nonpositive:
+                left.append((height, a.xreplace(point)))
+        return _loss(total.xreplace(point), left, self.symbols)
+
     def _point(self, values: Mapping[str, object]) -> dict[sympy.Symbol, sympy.Expr]:
         point = {self._symbol(name): _exact(name, value) for name, value in values.items()}
         for symbol, value in point.items():
-            for sign in ("positive", "negative"):
-                if getattr(symbol, f"is_{sign}") and getattr(value, f"is_{sign}") is False:
+            for sign in ("positive", "negative", "nonnegative", "nonpositive"):
+                if getattr(symbol, f"is_{sign}") and not getattr(value, f"is_{sign}"):
                     raise InputError(
-                        f"{symbol} = {value} is outside the pattern of signs: this loss was derived for {symbol} {sign}"
+                        f"{symbol} = {value} is not within the pattern of signs: the formula holds for {symbol} {sign}"
                     )
         return point
 
@@ -172,7 +185,7 @@ def symbolic_loss(
 
     >>> w, v = sympy.symbols("w v", positive=True)
     >>> symbolic_loss([[w, -v]], [0, 0], [1, 1], [1, 1]).subs({w: 2, v: 1})
-    29/6
+    11/8
     """
     rows = [list(row) for row in weights]
     if not rows or len({len(row) for row in rows}) != 1:
@@ -202,8 +215,8 @@ def symbolic_gram_loss(
     out of range.
 
     >>> g = sympy.Symbol("g", positive=True)
-    >>> symbolic_gram_loss([[1, -g], [-g, 1]], [0, 0], [1, 1], [1, 1]).near(g=sympy.Rational(1, 2))
-    g**2*(4 - g)/12
+    >>> symbolic_gram_loss([[1, -g], [-g, 1]], [0, 0], [1, 1], [1, 1]).expression
+    Piecewise(((2*g - 1)/(3*g), g > 1), (-g**2*(g - 2)/3, True))
     """
     g = [[_exact("gram", x) for x in row] for row in gram]
     b, p, weight = (
@@ -225,26 +238,33 @@ def symbolic_gram_loss(
         if x.is_nonpositive:
             raise InputError(f"importance must be positive, got {x}")
     for i, j in product(range(n), repeat=2):
-        g[i][j] = sympy.factor(g[i][j])
+        g[i][j] = sympy.factor_terms(sympy.expand(g[i][j]))
         if not (g[i][j].is_zero or g[i][j].is_positive or g[i][j].is_negative):
             raise InputError(
                 f"the sign of the Gram entry G[{i}, {j}] = {g[i][j]} must be known; use symbols declared positive=True "
                 "or negative=True, or symbolic_gram_loss with such a symbol for the entry itself"
             )
-        if j < i and g[i][j] != g[j][i]:
+        if j < i and sympy.expand(g[i][j] - g[j][i]) != 0:
             raise InputError(f"gram must be symmetric, got G[{i}, {j}] = {g[i][j]} and G[{j}, {i}] = {g[j][i]}")
-    total: Pieces = defaultdict(lambda: sympy.Integer(0))
-    for size in range(n + 1):
-        for active in combinations(range(n), size):
-            chance = sympy.Mul(*(p[j] if j in active else 1 - p[j] for j in range(n)))
-            for i in range(n):
-                for e, a in _squared_error(g[i], b[i], i, active).items():
-                    total[e] += chance * weight[i] * a
-    smooth = _tidy(total.pop(SMOOTH, sympy.Integer(0)))
-    kinks = ((e, _tidy(total[e])) for e in sorted(total, key=sympy.default_sort_key))
-    entries = sympy.Matrix([*sum(g, []), *b, *p, *weight])
-    symbols = tuple(sorted(entries.free_symbols, key=lambda s: s.name))
-    return SymbolicLoss(smooth, tuple((e, a) for e, a in kinks if a != 0), symbols)
+    entries = [*b, *p, *weight, *(x for row in g for x in row)]
+    symbols = tuple(sorted(set().union(*(x.free_symbols for x in entries)), key=lambda s: s.name))
+    if len({s.name for s in symbols}) < len(symbols):
+        raise InputError(f"symbols must have different names, got {', '.join(s.name for s in symbols)}")
+    total: Pieces = defaultdict(int)
+    for i in range(n):
+        # Features that enter neither output i nor its error are summed out.
+        relevant = [j for j in range(n) if j == i or g[i][j] != 0]
+        for size in range(len(relevant) + 1):
+            for active in combinations(relevant, size):
+                chance = sympy.Mul(*(p[j] if j in active else 1 - p[j] for j in relevant))
+                for key, a in _squared_error(g[i], b[i], i, active).items():
+                    total[key] += chance * weight[i] * a
+    smooth = total.pop(SMOOTH)
+    kinks = []
+    for e in sorted({e for e, _ in total}, key=sympy.default_sort_key):
+        least = min(k for d, k in total if d == e)
+        kinks.append((e, e**least * sympy.Add(*(a * e ** (k - least) for (d, k), a in total.items() if d == e))))
+    return _loss(smooth, kinks, symbols)
 
 
 def pair_loss(weights: tuple[int, int] = (1, -1), bias: tuple[int | None, int | None] = (0, 0)) -> SymbolicLoss:
@@ -259,7 +279,7 @@ def pair_loss(weights: tuple[int, int] = (1, -1), bias: tuple[int | None, int | 
     >>> loss = pair_loss((1, -1))
     >>> w = sympy.Symbol("w", positive=True)
     >>> slope = sympy.factor(sympy.diff(loss.at(w1=w, w2=-w), w))
-    >>> sympy.solve(slope, w**2)
+    >>> sympy.solve(slope / w, w**2)
     [(5*p - 8)/(2*(3*p - 4))]
     """
     signs = {"w1": weights[0], "w2": weights[1], "b1": bias[0], "b2": bias[1]}
@@ -274,66 +294,80 @@ def pair_loss(weights: tuple[int, int] = (1, -1), bias: tuple[int | None, int | 
 
 
 def _exact(name: str, value: object) -> sympy.Expr:
-    """A number or expression as an exact sympy expression."""
-    if isinstance(value, np.generic):
-        value = value.item()
+    """A number or expression as a sympy expression without floats."""
     try:
-        if isinstance(value, str | bool):
-            raise TypeError
-        exact = sympy.sympify(Fraction(value) if isinstance(value, float) else value)
-    except (TypeError, ValueError, OverflowError, sympy.SympifyError):
+        exact = sympy.sympify(value, strict=True)
+    except sympy.SympifyError:
         exact = sympy.nan
-    if not isinstance(exact, sympy.Expr) or exact.is_real is False or exact is sympy.nan:
+    if not isinstance(exact, sympy.Expr) or exact.is_real is False or exact.has(sympy.nan):
         raise InputError(f"{name} must hold finite numbers or real sympy expressions, got {value!r}")
-    return exact
+    return exact.xreplace({x: sympy.Rational(x) for x in exact.atoms(sympy.Float)})
 
 
 def _squared_error(row: list[sympy.Expr], bias: sympy.Expr, i: int, active: tuple[int, ...]) -> Pieces:
     """E (x_i - ReLU(g_i·x + b_i))² given the set of active features."""
-    slopes = {j: row[j] for j in active if row[j] != 0}
-    total: Pieces = defaultdict(lambda: sympy.Integer(0))
+    # In letters of their own for slopes and bias, expanding finds every cancellation of the denominators Π a_j.
+    letters = {sympy.Dummy(): row[j] for j in active if row[j] != 0}
+    slopes = list(letters)
+    total: Pieces = defaultdict(int)
 
-    def add(scale: sympy.Expr, given: Mapping[int, sympy.Expr], offset: sympy.Expr, power: int) -> None:
-        for e, a in _vertices(list(given.values()), offset, power):
-            total[e] += scale * a
+    def add(scale: sympy.Expr, varying: Sequence[sympy.Symbol], fixed: Sequence[sympy.Symbol], power: int) -> None:
+        for key, a in _vertices(varying, fixed, bias, letters, power):
+            total[key] += scale * a
 
-    if i not in active:
-        add(1, slopes, bias, 2)
-    elif i in slopes:
-        a = slopes[i]
-        add(1 + 1 / a, slopes, bias, 2)
-        add(-1 / a, {j: s for j, s in slopes.items() if j != i}, bias + a, 2)
+    add(1, slopes, [], 2)
+    if i in active:
         total[SMOOTH] += sympy.Rational(1, 3)
-    else:
-        add(1, slopes, bias, 2)
-        add(-1, slopes, bias, 1)  # -2 E u_i ReLU, where u_i is independent of the output
-        total[SMOOTH] += sympy.Rational(1, 3)
-    # Few symbols stand here, so the cancellations between vertices are cheap to find.
-    for e in total:
-        total[e] = sympy.factor(total[e])
-    return total
+        if row[i] == 0:
+            add(-1, slopes, [], 1)  # -2 E u_i ReLU, and u_i does not enter the output
+        else:
+            own = slopes[[j for j in active if row[j] != 0].index(i)]
+            add(1 / own, slopes, [], 2)
+            add(-1 / own, [a for a in slopes if a is not own], [own], 2)
+    return defaultdict(int, {key: _tidy(sympy.expand(a).xreplace(letters)) for key, a in total.items()})
 
 
-def _vertices(slopes: list[sympy.Expr], bias: sympy.Expr, power: int) -> Iterator[tuple[sympy.Expr, sympy.Expr]]:
-    """E (a·u + β)₊^power over the unit cube of the given nonzero slopes, as pairs (kink, coefficient)."""
-    k = len(slopes)
-    scale = sympy.Rational(factorial(power), factorial(k + power)) / sympy.Mul(*slopes)
+def _vertices(
+    varying: Sequence[sympy.Symbol],
+    fixed: Sequence[sympy.Symbol],
+    bias: sympy.Expr,
+    letters: Mapping[sympy.Symbol, sympy.Expr],
+    power: int,
+) -> Iterator[tuple[tuple[sympy.Expr, int], sympy.Expr]]:
+    """E (Σ varying u + Σ fixed + β)₊^power over u in the unit cube, as pairs ((kink e, exponent k), coefficient of e^k)."""
+    k = len(varying)
+    scale = sympy.Rational(factorial(power), factorial(k + power)) / sympy.Mul(*varying)
     for vertex in product((0, 1), repeat=k):
-        height = sympy.factor(bias + sympy.Add(*(a for a, v in zip(slopes, vertex, strict=True) if v)))
-        term = (-1) ** (k - sum(vertex)) * scale * height ** (k + power)
+        lettered = bias + sympy.Add(*fixed, *(a for a, v in zip(varying, vertex, strict=True) if v))
+        height = sympy.factor_terms(sympy.expand(lettered.xreplace(letters)))
+        signed = (-1) ** (k - sum(vertex)) * scale
+        whole = signed * lettered ** (k + power)
         if height.is_nonnegative:
-            yield SMOOTH, term
+            yield SMOOTH, whole
         elif not height.is_nonpositive:
-            e = sympy.Mul(*(f for f in sympy.Mul.make_args(height) if not (f.is_positive or f.is_negative)))
-            flips = sum(bool(f.is_negative) for f in sympy.Mul.make_args(height)) % 2
+            factors = sympy.Mul.make_args(height)
+            known = sympy.Mul(*(f for f in factors if f.is_positive or f.is_negative))
+            e = sympy.Mul(*(f for f in factors if not (f.is_positive or f.is_negative)))
             if e.could_extract_minus_sign():
-                # One orientation for each kink: [-e > 0] = 1 - [e > 0], and the term vanishes in between.
-                e, flips = -e, 1 - flips
-            if flips:
-                yield SMOOTH, term
-            yield e, -term if flips else term
+                e, known = -e, -known  # one orientation for each kink
+            if known.is_positive:
+                yield (e, k + power), signed * known ** (k + power)
+            else:
+                # [-e > 0] = 1 - [e > 0], and the power vanishes in between.
+                yield SMOOTH, whole
+                yield (e, k + power), -signed * known ** (k + power)
+
+
+def _loss(
+    smooth: sympy.Expr, kinks: Iterable[tuple[sympy.Expr, sympy.Expr]], symbols: tuple[sympy.Symbol, ...]
+) -> SymbolicLoss:
+    """A `SymbolicLoss` tidied up, without the kinks that cancelled."""
+    pairs = tuple((e, _tidy(a)) for e, a in kinks if sympy.expand(a) != 0)
+    return SymbolicLoss(_tidy(smooth), pairs, symbols)
 
 
 def _tidy(expression: sympy.Expr) -> sympy.Expr:
-    """Factored where that is cheap."""
-    return sympy.factor(expression)
+    """Factored if it has few symbols, else as it stands."""
+    if len(expression.free_symbols) > LARGEST_FACTORED:
+        return expression
+    return sympy.factor(sympy.expand(expression))
