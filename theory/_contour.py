@@ -33,7 +33,7 @@ from . import _nodes
 from ._checks import InputError
 from ._rows import RowErrors, RowProblems
 
-FIRST_NODES, GROWTH, MOST_NODES = 64, 1.5, 1 << 16
+FIRST_NODES, GROWTH, MOST_NODES = 32, 1.5, 1 << 16
 # erfc((x - 1/2) STEEPNESS)/2 is 1 at x = 0 and 0 at x = 1 to rounding.
 STEEPNESS = 11.8
 # Windows that measure the error: the fraction of the frequency at which one ends, and by how much less accurate it counts.

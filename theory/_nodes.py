@@ -16,10 +16,11 @@ from numpy import ndarray as Array
 # c P: balances the growth e^{cP} of the integrand against the weight e^{-cP} of the aliases.
 TILT = 2.0
 # Below RADIUS[r] the recursion for ∫ u^r e^{zu} du loses digits in |z|, and the Taylor series Σ_k z^k / (k! (k + r + 1)) takes over;
-# its coefficients from the highest down, TERMS of them: the rest is below 1e-16 at every radius.
+# its coefficients from the highest down.
 RADIUS = np.array([0.15, 0.3, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5])
-TERMS = np.array([13, 14, 15, 18, 21, 23, 25, 27, 29])
 SERIES = np.array([[1 / (math.factorial(k) * (k + r + 1)) for k in range(28, -1, -1)] for r in range(len(RADIUS))])
+# Variance, in tolerances, of the entries that the reference law holds at their mean.
+SMALL = 3.0
 # Gauss-Legendre on [0, 1], exact for every polynomial that one feature's moments need.
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(6)
 GAUSS_X, GAUSS_W = (1 + _NODES) / 2, _WEIGHTS / 2
@@ -110,7 +111,7 @@ def prepare(rows: Any, law: Any, tolerance: Array, setup: Any) -> None:
         total = 0.0
         for j in np.argsort(share):
             total += share[j]
-            small[r, j] = total <= tolerance[r] / (50 * size) and c[j] == 0
+            small[r, j] = total <= SMALL * tolerance[r] / size and c[j] == 0
         shift[r] = 0.0
         for g in range(groups):
             live, chance = 0, 0.0
@@ -185,8 +186,14 @@ def _powers(a: float, s: Array, over: Array, count: int, top: int, power: Array,
     near, reach = 0, (RADIUS[top - 1] * inverse) ** 2
     while near < count and (a == 0 or s[0, near] ** 2 + s[1, near] ** 2 < reach):
         near += 1
+    if near == 0:
+        return
     highest = out[top - 1]
-    start = SERIES.shape[1] - TERMS[top - 1]
+    start, left = SERIES.shape[1] - 1, abs(a) * math.hypot(s[0, near - 1], s[1, near - 1])
+    largest = left
+    while left > 1e-17 and start > 0:
+        start -= 1
+        left *= largest / (SERIES.shape[1] - start)
     for i in range(near):
         highest[0, i], highest[1, i] = SERIES[top - 1, start], 0.0
     for k in range(start + 1, SERIES.shape[1]):
