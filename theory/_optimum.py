@@ -14,13 +14,11 @@ from ._descent import descend
 from ._features import Features
 from ._geometry import describe_geometry
 from ._grade import Grade
+from ._law import independent
 from ._loss import expected_loss, model_gradient
 from ._packing import ASSIGNMENTS, packings
+from ._search import search
 from ._vertex import VERTEX_N
-
-# Beyond the vertex sum: error of the loss while descending and the gradient at which a descent ends, which leaves the loss
-# about (1e-6)² over the curvature above its minimum.
-ATOL, SLOPE, EVALUATIONS = 1e-8, 1e-6, 600
 
 
 @dataclass(frozen=True)
@@ -55,11 +53,16 @@ def optimal_model(features: Features, m: int, *, restarts: int = 32, seed: int =
     if features.density.ndim != 1:
         raise InputError(f"features must be a single instance of shape (n,), got {features.density.shape}")
     n, m = features.n, whole("m", m, 1)
-    restarts = whole("restarts", restarts, 0 if n <= VERTEX_N else 1)
-    rng = np.random.default_rng(seed)
+    restarts = whole("restarts", restarts, 0)
+    if n > VERTEX_N or features.law != independent(n):
+        low = search(features, m, restarts, seed)
+        loss = float(expected_loss(low.weights, low.bias, features))
+        words = describe_geometry(low.weights)
+        return Optimum(loss, low.weights, low.bias, words, low.starts, low.agreeing, low.slope)
     order = np.argsort(-features.importance * features.variance, kind="stable")
+    rng = np.random.default_rng(seed)
     starts: list[Float[Array, " d"]] = []
-    for packing in packings(n, m) if n <= VERTEX_N else ():
+    for packing in packings(n, m):
         for assignment in islice(packing.assignments(), ASSIGNMENTS):
             w = packing.weights([int(order[j]) for j in assignment], m, n)
             starts.append(np.concatenate([w.ravel(), np.where(np.any(w, axis=0), 0.0, features.mean)]))
@@ -67,13 +70,10 @@ def optimal_model(features: Features, m: int, *, restarts: int = 32, seed: int =
         starts.append(np.concatenate([0.6 * rng.standard_normal(m * n), 0.1 * rng.standard_normal(n)]))
 
     def objective(x: Float[Array, "b d"], _: Int[Array, " b"]) -> tuple[Array, Array]:
-        loss, d_weights, d_bias = model_gradient(x[:, : m * n].reshape(-1, m, n), x[:, m * n :], features, ATOL)
+        loss, d_weights, d_bias = model_gradient(x[:, : m * n].reshape(-1, m, n), x[:, m * n :], features, 0.0)
         return loss, np.concatenate([d_weights.reshape(len(x), -1), d_bias], axis=1)
 
-    if n <= VERTEX_N:
-        found = descend(objective, np.array(starts), tolerance=1e-9)
-    else:
-        found = descend(objective, np.array(starts), tolerance=SLOPE, evaluations=EVALUATIONS, noise=ATOL)
+    found = descend(objective, np.array(starts), tolerance=1e-9)
     best = int(found.value.argmin())
     weights = found.point[best, : m * n].reshape(m, n)
     return Optimum(

@@ -211,23 +211,38 @@ def packing_loss(packing: Packing, importance: Float[Array, " n"], density: Floa
 def _block_losses(
     block: str, importance: Float[Array, "choices k"], density: Float[Array, " densities"]
 ) -> Float[Array, "choices densities"]:
-    """Loss of one block with regular directions, norms and biases free, by descent from equal ones."""
+    """Loss of one block with regular directions, norms and biases free, per choice of importances and density."""
     shape = (len(importance), len(density))
-    if block == "dedicated":
-        return np.zeros(shape)  # W_i = e, b_i = 0 reproduces x_i
+    p = np.tile(density, len(importance))[:, None]
+    each = np.repeat(importance, len(density), axis=0)
+    return _best_block(block, Features(p, each))[0].reshape(shape)
+
+
+def block_models(
+    block: str, features: Features, members: Int[Array, "choices k"]
+) -> tuple[Float[Array, " choices"], Float[Array, "choices rows k"]]:
+    """Loss and model of a block per choice of members, in the order given: the d rows of its weights, then its biases."""
+    return _best_block(block, Features(features.density[members], features.importance[members]))
+
+
+def _best_block(block: str, features: Features) -> tuple[Float[Array, " batch"], Float[Array, "batch rows k"]]:
+    """Norms and biases of a block with regular directions by descent from equal ones: its loss, and weights and biases."""
+    batch, k = features.density.shape
     w = directions(block)
-    k = w.shape[1]
+    if block == "dedicated":
+        # W_i = e, b_i = 0 reproduces x_i.
+        return np.zeros(batch), np.tile([[1.0], [0.0]], (batch, 1, 1))
     # Polygons beyond the square are held apart by negative biases and larger norms, the others stay near unit norm.
     start = np.array([1.15] * k + [-0.25] * k if k > w.shape[0] + 1 else [1.0] * k + [0.0] * k)
-    p = np.tile(density, len(importance))
-    each = np.repeat(importance, len(density), axis=0)
 
     def objective(x: Float[Array, "b 2k"], which: Int[Array, " b"]) -> tuple[Array, Array]:
-        features = Features(np.repeat(p[which, None], k, 1), each[which])
-        loss, d_weights, d_bias = model_gradient(w * x[:, None, :k], x[:, k:], features, 0.0)
+        part = Features(features.density[which], features.importance[which])
+        loss, d_weights, d_bias = model_gradient(w * x[:, None, :k], x[:, k:], part, 0.0)
         return loss, np.concatenate([(d_weights * w).sum(1), d_bias], axis=1)
 
-    return descend(objective, np.tile(start, (len(p), 1)), tolerance=1e-7).value.reshape(shape)
+    found = descend(objective, np.tile(start, (batch, 1)), tolerance=1e-7)
+    models = np.concatenate([w * found.point[:, None, :k], found.point[:, None, k:]], axis=1)
+    return found.value, models
 
 
 def _arrangement(block: str, part: tuple[int, ...]) -> object:

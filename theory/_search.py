@@ -1,0 +1,140 @@
+"""Search: low minima of the exact loss of many features, by structured and random starts and exchanges between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ._assignment import assigned_models
+from ._descent import descend
+from ._law import UNIFORM
+from ._loss import model_gradient
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from numpy import ndarray as Array
+
+    from ._features import Features
+
+FAMILIES = (
+    ("dedicated", "digon"),
+    ("dedicated", "digon", "triangle", "tetrahedron"),
+    ("dedicated", "digon", "triangle", "tetrahedron", "pentagon", "hexagon"),
+)
+# Accuracies in units of the loss of a model that ignores everything: while searching, and at the end.
+ROUGH, FINE = 1e-5, 1e-8
+# Evaluations of a first descent, of a longer one for the best, and of one after an exchange.
+FIRST, LONGER, AFTER_EXCHANGE, LAST = 60, 60, 40, 400
+ELITE, CHILDREN, PATIENCE = 4, 8, 5
+# Losses closer than this (relative) are taken for the same minimum.
+SAME = 1e-4
+
+
+@dataclass(frozen=True)
+class Found:
+    """The lowest model (weights, bias), its gradient's largest entry, how many starts there were, and how many ended at that loss."""
+
+    weights: Float[Array, "m n"]
+    bias: Float[Array, " n"]
+    slope: float
+    starts: int
+    agreeing: int
+
+
+def search(features: Features, m: int, restarts: int, seed: int) -> Found:
+    """The lowest minimum found. Starts: the best packings of regular blocks, and `restarts` random models of Xavier size.
+
+    The descents share a loose accuracy, then the best are exchanged: a feature takes another's place, turns against another,
+    leaves or comes back, and the descent goes on from there, until PATIENCE rounds bring nothing. Only the best is followed to a minimum.
+    Columns are scaled with the root of their importance, which makes the Hessian even.
+
+    Grade NUMERIC.
+    """
+    n = features.n
+    rng = np.random.default_rng(seed)
+    scale = float((features.importance * features.variance).sum())
+    weight = np.sqrt(features.importance * features.variance / (features.importance * features.variance).max() + 0.01)
+    stretch = np.concatenate([np.tile(weight, m), weight])
+
+    def run(x: Float[Array, "b d"], evaluations: int, accuracy: float, slope: float) -> tuple[Array, Array, Array]:
+        def objective(y: Float[Array, "b d"], _: Array) -> tuple[Array, Array]:
+            w, b = _split(y / stretch, m, n)
+            loss, d_weights, d_bias = model_gradient(w, b, features, accuracy * scale)
+            return loss / scale, np.concatenate([d_weights.reshape(len(y), -1), d_bias], axis=1) / stretch / scale
+
+        found = descend(objective, x * stretch, tolerance=slope, evaluations=evaluations, noise=accuracy)
+        return found.point / stretch, found.value, found.slope
+
+    starts = [np.concatenate([w.ravel(), b]) for w, b in _structured(features, m)]
+    for _ in range(restarts):
+        starts.append(np.concatenate([np.sqrt(2 / (n + m)) * rng.standard_normal(m * n), np.zeros(n)]))
+    x, value, _ = run(np.array(starts), FIRST, ROUGH, 10 * ROUGH)
+    ends = value
+    best = np.argsort(value)[: 2 * ELITE]
+    x, value, _ = run(x[best], LONGER, ROUGH, 10 * ROUGH)
+    ends = np.concatenate([value, np.delete(ends, best)])
+    idle = 0
+    while idle < PATIENCE:
+        x, value = _distinct(x, value)
+        lowest = value[0]
+        parents = np.where(rng.random(CHILDREN) < 0.5, 0, rng.integers(len(x), size=CHILDREN))
+        children, loss, _ = run(
+            np.array([_exchange(x[parent], features, m, rng) for parent in parents]), AFTER_EXCHANGE, ROUGH, 10 * ROUGH
+        )
+        x, value = np.concatenate([x, children]), np.concatenate([value, loss])
+        idle = 0 if value.min() < lowest * (1 - SAME) else idle + 1
+    x, value = _distinct(x, value)
+    # Half a digit at a time: what a descent has to resolve shrinks with it.
+    x, value, slope = x[:1], value[:1], np.zeros(1)
+    accuracy = ROUGH
+    while accuracy > FINE * (1 + 1e-9):
+        accuracy = max(accuracy / 10, FINE)
+        x, value, slope = run(x, LAST, accuracy, 10 * accuracy)
+    w, b = _split(x, m, n)
+    return Found(w[0], b[0], float(slope[0] * scale), len(starts), int((ends <= value[0] * (1 + SAME)).sum()))
+
+
+def _structured(features: Features, m: int) -> list[tuple[Float[Array, "m n"], Float[Array, " n"]]]:
+    """The best packings; none where their losses are not known in closed form."""
+    if features.law.kind != "independent" or features.law.values != UNIFORM:
+        return []
+    return assigned_models(features, m, FAMILIES)
+
+
+def _split(x: Float[Array, "b d"], m: int, n: int) -> tuple[Float[Array, "b m n"], Float[Array, "b n"]]:
+    return x[:, : m * n].reshape(-1, m, n), x[:, m * n :]
+
+
+def _distinct(x: Float[Array, "b d"], value: Float[Array, " b"]) -> tuple[Float[Array, "k d"], Float[Array, " k"]]:
+    """The best ELITE models of different loss, lowest first."""
+    kept: list[int] = []
+    for i in np.argsort(value):
+        if len(kept) < ELITE and (not kept or value[i] > value[kept[-1]] * (1 + SAME)):
+            kept.append(int(i))
+    return x[kept], value[kept]
+
+
+def _exchange(x: Float[Array, " d"], features: Features, m: int, rng: np.random.Generator) -> Float[Array, " d"]:
+    """A neighbour of a model: two features trade places, one turns against another or anywhere, some leave, or some are shaken."""
+    n = features.n
+    w, b = x[: m * n].reshape(m, n).copy(), x[m * n :].copy()
+    norm = np.linalg.norm(w, axis=0) + 1e-6
+    kept = norm / norm.sum()
+    kind = rng.integers(5)
+    if kind <= 1:
+        i = rng.choice(n, p=kept)
+        j = rng.choice(n, p=kept) if kind else rng.integers(n)
+        w[:, [i, j]], b[[i, j]] = w[:, [j, i]], b[[j, i]]
+    elif kind == 2:
+        j = rng.integers(n)
+        direction = -w[:, rng.choice(n, p=kept)] if rng.random() < 0.5 else rng.standard_normal(m)
+        w[:, j], b[j] = direction / max(float(np.linalg.norm(direction)), 1e-6), 0.0
+    elif kind == 3:
+        gone = rng.choice(n, size=int(rng.integers(1, 3)), p=kept)
+        w[:, gone], b[gone] = 0.0, features.mean[gone]
+    else:
+        shaken = rng.choice(n, size=min(n, int(rng.integers(2, 6))), replace=False)
+        w[:, shaken] += 0.5 * rng.standard_normal((m, len(shaken)))
+    return np.concatenate([(w + 0.02 * rng.standard_normal(w.shape)).ravel(), b])
