@@ -22,7 +22,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -32,6 +32,9 @@ from scipy.special import erfc
 from . import _nodes
 from ._checks import InputError
 from ._rows import RowErrors, RowProblems
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FIRST_NODES, GROWTH, MOST_NODES = 32, 1.5, 1 << 16
 # erfc((x - 1/2) STEEPNESS)/2 is 1 at x = 0 and 0 at x = 1 to rounding.
@@ -47,10 +50,8 @@ def contour_errors(problems: RowProblems, tolerance: Float[Array, " rows"], grad
 
     Grade NUMERIC: the error is estimated, not proved. Raises InputError when a tolerance would need too many nodes.
     """
-    rows, n = problems.slopes.shape
-    found = RowErrors.empty(rows, n)
-    law, windows = packed_law(problems), _windows()
-    threads = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 16)
+    found = RowErrors.empty(*problems.slopes.shape)
+    law, windows = packed_law(problems), window_tables()
 
     def work(part: slice) -> None:
         arrays = tuple(x[part] for x in problems.arrays())
@@ -59,6 +60,14 @@ def contour_errors(problems: RowProblems, tolerance: Float[Array, " rows"], grad
         _nodes.sums(arrays, problems.square, law, tolerance[part], setup, windows, gradient, out)
         _nodes.close(arrays, problems.square, law, setup, gradient, out)
 
+    in_pieces(work, *problems.slopes.shape)
+    check_met(found, tolerance)
+    return found
+
+
+def in_pieces(work: Callable[[slice], None], rows: int, n: int) -> None:
+    """Call `work` on slices that cover the rows, in threads where that pays."""
+    threads = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 16)
     if threads == 1 or rows * n < WORTH_A_THREAD:
         work(slice(None))
     else:
@@ -66,13 +75,16 @@ def contour_errors(problems: RowProblems, tolerance: Float[Array, " rows"], grad
         step = max(1, -(-rows // (4 * threads)))
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(work, (slice(start, start + step) for start in range(0, rows, step))))
+
+
+def check_met(found: RowErrors, tolerance: Float[Array, " rows"]) -> None:
+    """InputError if a row has not met its tolerance, which is said by no nodes."""
     failed = found.nodes == 0
     if failed.any():
         raise InputError(
             f"atol asks for an error of {tolerance[failed].min():.1e} in one output, but {MOST_NODES} contour nodes leave "
             f"{found.estimate[failed].max():.1e}; ask for a larger atol"
         )
-    return found
 
 
 @dataclass(frozen=True)
@@ -94,9 +106,7 @@ class Setup:
     def of(cls, arrays: tuple[Array, ...], law: Any, tolerance: Float[Array, " rows"]) -> Setup:
         """Of the rows given as `RowProblems.arrays`."""
         shape = arrays[0].shape
-        setup = cls(
-            np.empty(shape[0]), np.empty(shape, bool), np.empty(shape[0]), np.empty(shape[0]), np.empty(shape)
-        )
+        setup = cls(np.empty(shape[0]), np.empty(shape, bool), np.empty(shape[0]), np.empty(shape[0]), np.empty(shape))
         _nodes.prepare(arrays, law, np.ascontiguousarray(tolerance), setup.arrays())
         return setup
 
@@ -116,7 +126,7 @@ def packed_law(problems: RowProblems) -> tuple[Array, bool, bool, Array, float, 
 
 
 @cache
-def _windows() -> tuple[Any, ...]:
+def window_tables() -> tuple[Any, ...]:
     """Tables of the windows for every number of nodes, the first node counting half."""
     counts = [FIRST_NODES]
     while counts[-1] < MOST_NODES:
