@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from ..theory import Features, InputError, expected_loss
 from ..theory._checks import whole
+from ..theory._law import independent
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -75,6 +76,8 @@ def train(
         raise InputError(f"learning_rate must be positive and finite, got {learning_rate}")
     if dtype not in DTYPES:
         raise InputError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
+    if features.law != independent(features.n):
+        raise InputError("features must be independent with uniform values to be trained on; other laws have an exact loss only")
     where = find_device(device)
     kind = DTYPES[dtype]
     n = features.n

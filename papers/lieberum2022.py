@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import sympy
 
-from ..theory import Grade, symbolic_loss
+from ..theory import Grade, integrated_loss
 from ._claim import Check, Claim, Finding, Source
 
 if TYPE_CHECKING:
@@ -88,10 +88,10 @@ print(both / (1 - (1 - p) ** 2))              # given that any is present: 1/39
 def _errors_on(states: dict[str, str], lab: Lab) -> Finding:
     """Loss of the antipodal pair restricted to states with the given numbers of active features."""
     found = {
-        "none active": symbolic_loss([[1, -1]], [0, 0], [0, 0], [1, 1]),
-        "one active": symbolic_loss([[1, -1]], [0, 0], [1, 0], [1, 1])
-        + symbolic_loss([[1, -1]], [0, 0], [0, 1], [1, 1]),
-        "both active": symbolic_loss([[1, -1]], [0, 0], [1, 1], [1, 1]),
+        "none active": integrated_loss([[1, -1]], [0, 0], [0, 0], [1, 1]),
+        "one active": integrated_loss([[1, -1]], [0, 0], [1, 0], [1, 1])
+        + integrated_loss([[1, -1]], [0, 0], [0, 1], [1, 1]),
+        "both active": integrated_loss([[1, -1]], [0, 0], [1, 1], [1, 1]),
     }
     wrong = [k for k, v in states.items() if sympy.simplify(sympy.sympify(v) - found[k]) != 0]
     words = ", ".join(f"{k}: {v}" for k, v in found.items())

@@ -25,6 +25,13 @@ from ._law import beta_values as beta_values
 from ._loss import expected_loss as expected_loss
 from ._loss import feature_losses as feature_losses
 from ._loss import loss_and_gradient as loss_and_gradient
+from ._maps import MapLoss as MapLoss
+from ._maps import absolute_loss as absolute_loss
+from ._maps import linear_loss as linear_loss
+from ._maps import rectified_loss as rectified_loss
+from ._moment import Moment as Moment
+from ._moment import rectified_moment as rectified_moment
+from ._moment import second_moment as second_moment
 from ._optimum import Optimum as Optimum
 from ._optimum import optimal_model as optimal_model
 from ._packing import LossCurves as LossCurves
@@ -41,6 +48,8 @@ from ._polytopes import exact_dimensionality as exact_dimensionality
 from ._polytopes import polytope as polytope
 from ._polytopes import tegum_product as tegum_product
 from ._rational import rational_loss as rational_loss
+from ._rational import rational_map_loss as rational_map_loss
+from ._rational import rational_moment as rational_moment
 from ._symbolic import SymbolicLoss as SymbolicLoss
 from ._symbolic import pair_loss as pair_loss
 from ._symbolic import symbolic_gram_loss as symbolic_gram_loss

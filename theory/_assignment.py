@@ -82,7 +82,7 @@ def _pack(
     dimensions = np.array([[BLOCKS[block][1] for block, _ in names]])
     found = milp(
         gain,
-        integrality=np.ones(len(names)),
+        integrality=np.ones(len(names), int),
         bounds=Bounds(0, 1),
         constraints=[LinearConstraint(once.tocsc(), ub=1), LinearConstraint(dimensions, ub=m)],
         options={"time_limit": TIME_LIMIT},

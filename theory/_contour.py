@@ -1,6 +1,6 @@
 """Contour sums: rectified moments of one output with any number of features, on a vertical line.
 
-For y = β + a·x, E ReLU(y)² = (1/2πi) ∫ 2 s⁻³ E e^{s y} ds on Re s = c > 0, and E e^{s y} = e^{sβ} Φ(s), Φ = Π_g φ_g over independent groups:
+For y = β + a·x, E ReLU(y)² = (1/2πi) ∫ 2 s⁻³ E e^{s y} ds on Re s = c > 0, and E e^{s y} = e^{sβ} Φ(s), Φ = Π_g φ_g over groups:
 φ = 1 - Σ p_j + Σ p_j ψ(a_j s) where at most one feature of the group is active (so also for a single feature), and
 φ = 1 - p + p Π ψ(a_j s) where all are active together, ψ(z) = E e^{zV}. E x_k ReLU(y) has ∂Φ/∂z_k in place of Φ and s⁻² for 2 s⁻³.
 The trapezoid rule of step h = 2π/P has errors of three kinds only.

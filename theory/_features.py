@@ -140,7 +140,8 @@ class Features:
     @property
     def variance(self) -> Float[Array, "*instances n"]:
         """Var x, for uniform values p/3 - p²/4: the loss of a feature that the model ignores."""
-        return self.mean_square - self.mean**2
+        variance: Float[Array, "*instances n"] = self.mean_square - self.mean**2
+        return variance
 
     @property
     def covariance(self) -> Float[Array, "*instances n n"]:
@@ -150,7 +151,7 @@ class Features:
         for group in self.law.groups:
             within[group.start : group.stop, group.start : group.stop] = True
         product = mean[..., :, None] * mean[..., None, :]
-        both = 0.0
+        both = np.zeros((1, 1))
         if self.law.kind == "correlated":
             both = (self.density * float(self.law.values.moment(1)) ** 2)[..., None]
         out = np.where(within, both - product, 0.0)

@@ -39,10 +39,9 @@ def _cumulant(a: Array, p: Array, beta: float, theta: float, law: Any) -> float:
             z = a[j] * theta
             if z > 300:
                 return math.inf
+            excess = mean * math.expm1(z)
             if len(coefficients) == 1 and not atom:
                 excess = z / 2 if abs(z) < 1e-8 else math.expm1(z) / z - 1
-            else:
-                excess = mean * math.expm1(z)
             if correlated:
                 active *= 1 + excess
             else:
@@ -447,7 +446,8 @@ def _reference_gradient(j: int, c: Array, single: Array, values: Array, sides: A
         total = _real_sum(sides[2], values[1], last)
         if c[j] != 0:
             total += c[j] * _real_sum(sides[3], values[2], last)
-    return single[j] * total
+    scaled: float = single[j] * total
+    return scaled
 
 
 @compiled

@@ -16,6 +16,7 @@ from ._checks import InputError, densities, importances, whole
 from ._descent import descend
 from ._features import Features
 from ._grade import Grade
+from ._law import independent
 from ._loss import model_gradient
 from ._polytopes import polytope
 
@@ -182,6 +183,8 @@ def loss_curves(features: Features, m: int, densities_: ArrayLike) -> LossCurves
         raise InputError("densities must be one-dimensional and increasing, e.g. numpy.geomspace(0.01, 1, 40)")
     if features.importance.ndim != 1:
         raise InputError(f"features must be a single instance of shape (n,), got {features.importance.shape}")
+    if features.law != independent(features.n):
+        raise InputError(f"features must be independent with uniform values, got {features.law}")
     found = tuple(packings(features.n, whole("m", m, 1)))
     loss = np.stack([packing_loss(packing, features.importance, p) for packing in found])
     return LossCurves(features.importance, p, found, loss)

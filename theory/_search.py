@@ -26,8 +26,10 @@ FAMILIES = (
 # Accuracies in units of the loss of a model that ignores everything: while searching, and at the end.
 ROUGH, FINE = 1e-5, 1e-8
 # Evaluations of a first descent, of a longer one for the best, and of one after an exchange.
-FIRST, LONGER, AFTER_EXCHANGE, LAST = 60, 60, 40, 400
-ELITE, CHILDREN, PATIENCE = 4, 8, 5
+FIRST, LONGER, AFTER_EXCHANGE, LAST = 60, 60, 60, 400
+ELITE, CHILDREN, PATIENCE = 8, 16, 4
+# Gram entries above this tie features into a block.
+MELT = 0.1
 # Losses closer than this (relative) are taken for the same minimum.
 SAME = 1e-4
 
@@ -46,8 +48,9 @@ class Found:
 def search(features: Features, m: int, restarts: int, seed: int) -> Found:
     """The lowest minimum found. Starts: the best packings of regular blocks, and `restarts` random models of Xavier size.
 
-    The descents share a loose accuracy, then the best are exchanged: a feature takes another's place, turns against another,
-    leaves or comes back, and the descent goes on from there, until PATIENCE rounds bring nothing. Only the best is followed to a minimum.
+    The descents share a loose accuracy; then the best random ones are exchanged: a feature takes another's place, turns against
+    another, leaves or comes back, two blocks melt, and the descent goes on from there, until PATIENCE rounds bring nothing. Only the
+    best of all is followed to a minimum.
     Columns are scaled with the root of their importance, which makes the Hessian even.
 
     Grade NUMERIC.
@@ -67,33 +70,38 @@ def search(features: Features, m: int, restarts: int, seed: int) -> Found:
         found = descend(objective, x * stretch, tolerance=slope, evaluations=evaluations, noise=accuracy)
         return found.point / stretch, found.value, found.slope
 
-    starts = [np.concatenate([w.ravel(), b]) for w, b in _structured(features, m)]
-    for _ in range(restarts):
-        starts.append(np.concatenate([np.sqrt(2 / (n + m)) * rng.standard_normal(m * n), np.zeros(n)]))
-    x, value, _ = run(np.array(starts), FIRST, ROUGH, 10 * ROUGH)
-    ends = value
-    best = np.argsort(value)[: 2 * ELITE]
-    x, value, _ = run(x[best], LONGER, ROUGH, 10 * ROUGH)
-    ends = np.concatenate([value, np.delete(ends, best)])
-    idle = 0
-    while idle < PATIENCE:
-        x, value = _distinct(x, value)
-        lowest = value[0]
-        parents = np.where(rng.random(CHILDREN) < 0.5, 0, rng.integers(len(x), size=CHILDREN))
-        children, loss, _ = run(
-            np.array([_exchange(x[parent], features, m, rng) for parent in parents]), AFTER_EXCHANGE, ROUGH, 10 * ROUGH
-        )
-        x, value = np.concatenate([x, children]), np.concatenate([value, loss])
-        idle = 0 if value.min() < lowest * (1 - SAME) else idle + 1
-    x, value = _distinct(x, value)
-    # Half a digit at a time: what a descent has to resolve shrinks with it.
-    x, value, slope = x[:1], value[:1], np.zeros(1)
+    structured = [np.concatenate([w.ravel(), b]) for w, b in _structured(features, m)]
+    spread = np.sqrt(2 / (n + m))
+    random = [np.concatenate([spread * rng.standard_normal(m * n), np.zeros(n)]) for _ in range(restarts)]
+    low, level, ends = [], [], []
+    # Apart, and packings without exchanges: they are at their best already, and would crowd out what they cannot reach.
+    for starts, patience in ((structured, 0), (random, PATIENCE)):
+        if not starts:
+            continue
+        x, value, _ = run(np.array(starts), FIRST, ROUGH, 10 * ROUGH)
+        best = np.argsort(value)[:ELITE]
+        ends.append(np.delete(value, best))
+        x, value, _ = run(x[best], LONGER, ROUGH, 10 * ROUGH)
+        ends.append(value)
+        idle = 0
+        while idle < patience:
+            x, value = _distinct(x, value)
+            parents = np.where(rng.random(CHILDREN) < 0.5, 0, rng.integers(len(x), size=CHILDREN))
+            children = np.array([_exchange(x[parent], features, m, rng) for parent in parents])
+            children, loss, _ = run(children, AFTER_EXCHANGE, ROUGH, 10 * ROUGH)
+            idle = 0 if loss.min() < value[0] * (1 - SAME) else idle + 1
+            x, value = np.concatenate([x, children]), np.concatenate([value, loss])
+        low.append(x[value.argmin()])
+        level.append(value.min())
+    x, value, slope = np.array(low)[[int(np.argmin(level))]], np.zeros(1), np.zeros(1)
+    # A digit at a time: far from the minimum a contour sum need not be accurate.
     accuracy = ROUGH
     while accuracy > FINE * (1 + 1e-9):
         accuracy = max(accuracy / 10, FINE)
         x, value, slope = run(x, LAST, accuracy, 10 * accuracy)
     w, b = _split(x, m, n)
-    return Found(w[0], b[0], float(slope[0] * scale), len(starts), int((ends <= value[0] * (1 + SAME)).sum()))
+    agreeing = int((np.concatenate(ends) <= value[0] * (1 + SAME)).sum())
+    return Found(w[0], b[0], float(slope[0] * scale), len(structured) + len(random), agreeing)
 
 
 def _structured(features: Features, m: int) -> list[tuple[Float[Array, "m n"], Float[Array, " n"]]]:
@@ -122,11 +130,12 @@ def _exchange(x: Float[Array, " d"], features: Features, m: int, rng: np.random.
     w, b = x[: m * n].reshape(m, n).copy(), x[m * n :].copy()
     norm = np.linalg.norm(w, axis=0) + 1e-6
     kept = norm / norm.sum()
-    kind = rng.integers(5)
+    kind = rng.integers(7)
     if kind <= 1:
         i = rng.choice(n, p=kept)
         j = rng.choice(n, p=kept) if kind else rng.integers(n)
-        w[:, [i, j]], b[[i, j]] = w[:, [j, i]], b[[j, i]]
+        two = np.array([i, j])
+        w[:, two], b[two] = w[:, two[::-1]], b[two[::-1]]
     elif kind == 2:
         j = rng.integers(n)
         direction = -w[:, rng.choice(n, p=kept)] if rng.random() < 0.5 else rng.standard_normal(m)
@@ -134,6 +143,14 @@ def _exchange(x: Float[Array, " d"], features: Features, m: int, rng: np.random.
     elif kind == 3:
         gone = rng.choice(n, size=int(rng.integers(1, 3)), p=kept)
         w[:, gone], b[gone] = 0.0, features.mean[gone]
+    elif kind >= 5:
+        # Melt the blocks of two features, with one more: random vectors in their span.
+        near = np.abs(w.T @ w[:, rng.choice(n, size=2, p=kept)]).max(1) > MELT
+        near[rng.integers(n)] = True
+        span = np.linalg.svd(w[:, near], full_matrices=False)
+        basis = span.U[:, MELT * span.S.max() < span.S]
+        w[:, near] = 0.6 * basis @ rng.standard_normal((basis.shape[1], int(near.sum())))
+        b[near] = 0.0
     else:
         shaken = rng.choice(n, size=min(n, int(rng.integers(2, 6))), replace=False)
         w[:, shaken] += 0.5 * rng.standard_normal((m, len(shaken)))

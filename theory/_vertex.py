@@ -30,7 +30,7 @@ def vertex_errors(problems: RowProblems, gradient: bool) -> RowErrors:
     if problems.law.kind == "independent":
         _add(total, problems, list(range(n)), problems.density, np.ones(rows), gradient)
         return total
-    for active, chance in problems.law.patterns(problems.density.T):
+    for active, chance in problems.law.patterns(list(problems.density.T)):
         _add(total, problems, list(active), np.ones((rows, len(active))), np.broadcast_to(chance, (rows,)), gradient)
     return total
 

@@ -13,9 +13,9 @@ from tegum.theory import (
     InputError,
     expected_loss,
     feature_losses,
+    integrated_loss,
     loss_and_gradient,
     rational_loss,
-    symbolic_loss,
 )
 
 
@@ -69,7 +69,7 @@ def test_float_agrees_with_rational_to_1e_12_up_to_six_features(n):
 def test_rational_agrees_with_symbolic_integration(weights):
     p, r = Fraction(2, 7), Fraction(3, 5)
     bias = [Fraction(0), Fraction(1, 7)]
-    integral = symbolic_loss(
+    integral = integrated_loss(
         weights, [sympy.Rational(b) for b in bias], [sympy.Rational(p)] * 2, [1, sympy.Rational(r)]
     )
     exact = rational_loss(weights, bias, density=[p, p], importance=[1, r])
