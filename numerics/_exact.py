@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,9 +10,8 @@ import torch
 
 from ..theory import Features, InputError
 from ..theory._loss import _model
-from ..theory._maps import _checked, _output_importance, _target_square, check_atol
+from ..theory._maps import map_loss
 from ..theory._method import is_exact, solve_rows
-from ..theory._rows import RowProblems
 from ._sums import torch_contour_errors
 
 if TYPE_CHECKING:
@@ -108,30 +108,16 @@ class _MapLoss(torch.autograd.Function):
         gradient: bool,
     ) -> torch.Tensor:
         """The loss, per instance."""
-        a, b, c = _checked(_numpy(matrix), _numpy(bias), features, target)
-        weight = _output_importance(importance, features, b)
-        check_atol(atol, a, b, features, float(weight.sum(-1).max(initial=0)))
-        k, n = c.shape
-        density = np.broadcast_to(features.density, (*b.shape[:-1], n)).reshape(-1, n)
-        problems = RowProblems(
-            slopes=np.ascontiguousarray(a.reshape(-1, n)),
-            offset=np.ascontiguousarray(b.reshape(-1)),
-            density=np.repeat(density, k, axis=0),
-            target=np.tile(c, (b.size // k, 1)),
-            constant=np.zeros(b.size),
-            law=features.law,
-        )
-        tolerance = (atol / (k * weight)).reshape(-1)
+        solve = solve_rows
         if matrix.is_cuda and not is_exact(features.law):
-            found = torch_contour_errors(problems, tolerance, gradient, matrix.device)
-        else:
-            found = solve_rows(problems, tolerance, gradient)
+            solve = partial(torch_contour_errors, device=matrix.device)
+        found = map_loss(
+            _numpy(matrix), _numpy(bias), features, target, importance, atol, gradient=gradient, solve=solve
+        )
         if gradient:
-            derivatives = weight[..., None] * found.d_slopes.reshape(a.shape), weight * found.d_offset.reshape(b.shape)
-            ctx.save_for_backward(*(torch.as_tensor(x, device=matrix.device) for x in derivatives))
+            ctx.save_for_backward(*(torch.as_tensor(x, device=matrix.device) for x in (found.d_matrix, found.d_bias)))
             ctx.shapes = matrix.shape, bias.shape
-        loss = (weight * (found.value.reshape(b.shape) + _target_square(c, features))).sum(-1)
-        return torch.as_tensor(loss, device=matrix.device)
+        return torch.as_tensor(found.loss, device=matrix.device)
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:

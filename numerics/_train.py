@@ -77,7 +77,9 @@ def train(
     if dtype not in DTYPES:
         raise InputError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
     if features.law != independent(features.n):
-        raise InputError("features must be independent with uniform values to be trained on; other laws have an exact loss only")
+        raise InputError(
+            "features must be independent with uniform values to be trained on; other laws have an exact loss only"
+        )
     where = find_device(device)
     kind = DTYPES[dtype]
     n = features.n

@@ -15,7 +15,13 @@ from ._method import is_exact, solve_rows
 from ._rows import RowProblems
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike
+
+    from ._rows import RowErrors
+
+    Solver = Callable[[RowProblems, Float[Array, " rows"], bool], RowErrors]
 
 # Rounding of every method, measured against rational arithmetic, in units of max(1, height of the preactivation)².
 ROUNDING = 1e-15
@@ -58,11 +64,26 @@ def rectified_loss(
     >>> round(float(found.loss), 12), found.d_matrix[0].round(12).tolist()
     (0.416666666667, [0.666666666667, 0.5])
     """
+    return map_loss(matrix, bias, features, target, importance, atol, gradient=True)
+
+
+def map_loss(
+    matrix: ArrayLike,
+    bias: ArrayLike,
+    features: Features,
+    target: ArrayLike | None,
+    importance: ArrayLike | None,
+    atol: float,
+    *,
+    gradient: bool,
+    solve: Solver = solve_rows,
+) -> MapLoss:
+    """`rectified_loss`, the derivatives zero unless `gradient`, with the rows solved by `solve`."""
     a, b, c = _checked(matrix, bias, features, target)
     weight = _output_importance(importance, features, b)
     check_atol(atol, a, b, features, float(weight.sum(-1).max(initial=0)))
     tolerance = np.broadcast_to(atol / (b.shape[-1] * weight), b.shape)
-    errors, d_matrix, d_bias = map_errors(a, b, features, c, tolerance, gradient=True)
+    errors, d_matrix, d_bias = map_errors(a, b, features, c, tolerance, gradient=gradient, solve=solve)
     return MapLoss((weight * errors).sum(-1), weight[..., None] * d_matrix, weight * d_bias)
 
 
@@ -130,6 +151,7 @@ def map_errors(
     tolerance: Float[Array, "*instances k"],
     *,
     gradient: bool,
+    solve: Solver = solve_rows,
 ) -> tuple[Float[Array, "*instances k"], Float[Array, "*instances k n"], Float[Array, "*instances k"]]:
     """E (T_i - ReLU(A_i·x + b_i))² of every output and its derivatives, of arrays already checked and broadcast."""
     k, n = target.shape
@@ -142,7 +164,7 @@ def map_errors(
         constant=np.zeros(b.size),
         law=features.law,
     )
-    found = solve_rows(problems, np.ascontiguousarray(tolerance.reshape(-1)), gradient)
+    found = solve(problems, np.ascontiguousarray(tolerance.reshape(-1)), gradient)
     errors = found.value.reshape(b.shape) + _target_square(target, features)
     return errors, found.d_slopes.reshape(a.shape), found.d_offset.reshape(b.shape)
 
