@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OUT ?= report
 
-.PHONY: help verify test lint types bench record clean
+.PHONY: help verify test lint types bench solution record clean
 help:
 	@echo "make verify   check every claim, train the models beside the theory, write $(OUT)/index.html (about two minutes)"
 	@echo "make test     unit, property and slow tests"
 	@echo "make lint     ruff; make types: mypy on the installed package"
-	@echo "make bench    benchmarks; make record: make the evidence and runs of the last make verify the recorded ones"
+	@echo "make bench    benchmarks and growth with n; make solution: time to solution against a notebook-style loop (a quarter of an hour)"
+	@echo "make record   make the evidence and runs of the last make verify the recorded ones"
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"tegum needs Python 3.11 or newer, $$(command -v $(PYTHON)) is {v.major}.{v.minor}; try make PYTHON=python3.12")'
@@ -36,6 +37,10 @@ types: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-sort=name -o python_files="bench_*.py" --benchmark-columns=min,median,rounds
+	$(BIN)/python benchmarks/growth.py
+
+solution: $(READY)
+	$(BIN)/python benchmarks/time_to_solution.py
 
 # After `make verify`: its evidence and runs become the recorded ones, and the README shows its figure.
 record: $(READY)

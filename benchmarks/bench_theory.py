@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from tegum.theory import (
+    CONSTANT,
     Features,
+    beta_values,
     expected_loss,
     loss_and_gradient,
     loss_curves,
@@ -44,6 +46,22 @@ def test_contour(benchmark, what, n, m, batch):
     benchmark.pedantic(what, (weights, np.full(n, -0.05), Features(0.1, n=n)), rounds=3)
 
 
+LAWS = {
+    "correlated pairs": Features.correlated(0.1, n=80),
+    "anticorrelated pairs": Features.anticorrelated(0.1, n=80),
+    "Beta(2, 2) values": Features(0.1, n=80, values=beta_values(2, 2)),
+    "constant values": Features(0.1, n=24, values=CONSTANT),
+}
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_laws(benchmark, law):
+    """Value and gradient of one model, m = n/4, to 1e-9."""
+    features = LAWS[law]
+    weights, bias, _ = model(features.n, features.n // 4)
+    benchmark.pedantic(loss_and_gradient, (weights, bias, features), rounds=3)
+
+
 @pytest.mark.parametrize("n", [3, 6])
 def test_rational_loss(benchmark, n):
     rng = np.random.default_rng(0)
@@ -75,6 +93,10 @@ def test_phase_diagram_41_by_41(benchmark):
 
 def test_optimal_model_five_in_two(benchmark):
     benchmark.pedantic(optimal_model, (Features(0.1, 0.9 ** np.arange(5)), 2), rounds=3)
+
+
+def test_optimal_model_twenty_in_five_from_packings(benchmark):
+    benchmark.pedantic(optimal_model, (Features(0.1, 0.7 ** np.arange(20)), 5), {"restarts": 0}, rounds=2)
 
 
 def test_loss_curves_five_in_two(benchmark):

@@ -9,7 +9,9 @@ The trapezoid rule of step h = 2π/P has errors of three kinds only.
   are polynomial moments, known in closed form. P is the least bound that a Chernoff estimate gives for the tolerance.
 * Truncation. A smooth window replaces the sharp end of the sum. What it neglects is local: only the law of y within a few dozen
   1/Ω of the kink matters, Ω the last frequency. The parts of the law with an atom or an edge there (no feature or one active)
-  are taken out of the sum and added in closed form; entries of a too small to matter there are replaced by their mean.
+  are taken out of the sum and added in closed form; entries of a too small to matter there are replaced by their mean. Where
+  entries a hundred times smaller than the largest decide the sign of y while no other is active, what they do is invisible at these
+  frequencies. That part of the law is taken out as well, and added as a row of its own, on its own scale.
 * Rounding.
 
 Nodes are added until narrower windows, which end at 0.7 and at half of the frequency, agree to the tolerance:
@@ -20,7 +22,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +43,8 @@ FIRST_NODES, GROWTH, MOST_NODES = 32, 1.5, 1 << 16
 STEEPNESS = 11.8
 # Windows that measure the error: the fraction of the frequency at which one ends, and by how much less accurate it counts.
 NARROWER = ((0.7, 0.5), (0.5, 2.0))
+# The error of a law with atoms falls so slowly with the frequency that the narrower windows say little: it counts this many times.
+CAUTION = 8
 # Rows times features below which a second thread costs more than it saves.
 WORTH_A_THREAD = 200
 
@@ -51,18 +55,38 @@ def contour_errors(problems: RowProblems, tolerance: Float[Array, " rows"], grad
     Grade NUMERIC: the error is estimated, not proved. Raises InputError when a tolerance would need too many nodes.
     """
     found = RowErrors.empty(*problems.slopes.shape)
-    law, windows = packed_law(problems), window_tables()
+    law, windows = packed_law(problems), window_tables(bool(problems.law.values.atom))
+    setup = Setup.empty(*problems.slopes.shape)
 
     def work(part: slice) -> None:
-        arrays = tuple(x[part] for x in problems.arrays())
-        setup = Setup.of(arrays, law, tolerance[part]).arrays()
-        out = tuple(x[part] for x in found.arrays())
-        _nodes.sums(arrays, problems.square, law, tolerance[part], setup, windows, gradient, out)
-        _nodes.close(arrays, problems.square, law, setup, gradient, out)
+        arrays, room, out = (tuple(x[part] for x in y.arrays()) for y in (problems, setup, found))
+        _nodes.prepare(arrays, law, tolerance[part], room)
+        _nodes.sums(arrays, problems.square, law, tolerance[part], room, windows, gradient, out)
+        _nodes.close(arrays, problems.square, law, room, gradient, out)
 
     in_pieces(work, *problems.slopes.shape)
     check_met(found, tolerance)
+    add_clouds(problems, setup, tolerance, gradient, found)
     return found
+
+
+def add_clouds(
+    problems: RowProblems, setup: Setup, tolerance: Float[Array, " rows"], gradient: bool, found: RowErrors
+) -> None:
+    """Add the F of the clouds, rows of their own on their own scale, to the rows that have one."""
+    rows = np.flatnonzero(setup.cloud)
+    if not len(rows):
+        return
+    chance, inside, law = setup.none[rows], setup.small[rows], packed_law(problems)
+    part = problems.take(rows)
+    density = np.zeros_like(part.density)
+    for k in range(len(rows)):
+        _nodes.cloud_density(part.density[k], inside[k], law, density[k])
+    cloud = replace(part, slopes=np.where(inside, part.slopes, 0.0), density=density)
+    own = contour_errors(cloud, tolerance[rows] / (4 * chance), gradient)
+    found.value[rows] += chance * own.value
+    found.d_slopes[rows] += chance[:, None] * np.where(inside, own.d_slopes, 0.0)
+    found.d_offset[rows] += chance * own.d_offset
 
 
 def in_pieces(work: Callable[[slice], None], rows: int, n: int) -> None:
@@ -91,9 +115,11 @@ def check_met(found: RowErrors, tolerance: Float[Array, " rows"]) -> None:
 class Setup:
     """Per row: the period P, which entries are small, and the weights of the reference law.
 
-    The reference law has every small entry at its mean and at most one of the others active: mass `none` at
-    β' = β + shift, and `single[j]` times the law of β' + a_j V. Members of a correlated group come in it only when the group has
-    one that is not small.
+    The reference law has at most one entry active that is not small, and the small ones at their mean given that: mass `none` at
+    β' = β + shift, and `single[j]` times the law of β' + lean[j] + a_j V, where lean is what the state of its group changes.
+    Members of a correlated group come in it only when the group has one that is not small. Where `cloud` holds, the small entries
+    are much smaller than the others and y changes sign among them: then mass `none` has the law of the small entries alone in
+    place of their mean.
     """
 
     period: Float[Array, " rows"]
@@ -101,14 +127,15 @@ class Setup:
     shift: Float[Array, " rows"]
     none: Float[Array, " rows"]
     single: Float[Array, "rows n"]
+    lean: Float[Array, "rows n"]
+    cloud: Bool[Array, " rows"]
 
     @classmethod
-    def of(cls, arrays: tuple[Array, ...], law: Any, tolerance: Float[Array, " rows"]) -> Setup:
-        """Of the rows given as `RowProblems.arrays`."""
-        shape = arrays[0].shape
-        setup = cls(np.empty(shape[0]), np.empty(shape, bool), np.empty(shape[0]), np.empty(shape[0]), np.empty(shape))
-        _nodes.prepare(arrays, law, np.ascontiguousarray(tolerance), setup.arrays())
-        return setup
+    def empty(cls, rows: int, n: int) -> Setup:
+        """To be filled by `_nodes.prepare`."""
+        period, shift, none = np.empty((3, rows))
+        single, lean = np.empty((2, rows, n))
+        return cls(period, np.empty((rows, n), bool), shift, none, single, lean, np.empty(rows, bool))
 
     def arrays(self) -> tuple[Array, ...]:
         """The fields in order."""
@@ -126,7 +153,7 @@ def packed_law(problems: RowProblems) -> tuple[Array, bool, bool, Array, float, 
 
 
 @cache
-def window_tables() -> tuple[Any, ...]:
+def window_tables(atoms: bool) -> tuple[Any, ...]:
     """Tables of the windows for every number of nodes, the first node counting half."""
     counts = [FIRST_NODES]
     while counts[-1] < MOST_NODES:
@@ -137,7 +164,8 @@ def window_tables() -> tuple[Any, ...]:
         table = np.concatenate([window(np.arange(count) / (width * count)) for count in counts])
         table[starts] /= 2
         tables.append(table)
-    return np.array(counts), starts, *tables, NARROWER[0][1], NARROWER[1][1]
+    leads = [lead / (CAUTION if atoms else 1) for _, lead in NARROWER]
+    return np.array(counts), starts, *tables, *leads
 
 
 def window(x: Float[Array, " nodes"]) -> Float[Array, " nodes"]:

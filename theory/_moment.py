@@ -35,8 +35,9 @@ def second_moment(slopes: ArrayLike, offset: ArrayLike, features: Features, *, a
     The one scalar function that carries the whole loss, L = Σ_i I_i [E x_i² + M₂(g_i, b_i) - ∂M₂/∂a_i(g_i, b_i)]; jointly convex in
     (a, β). By contour integration M₂ = (1/2πi) ∫ 2 s⁻³ e^{sβ} Π_g φ_g(a, s) ds on Re s = c > 0.
 
-    slopes a (..., n), offset β (...); leading axes broadcast with those of `features`, any law. atol: error of the value; derivatives
-    are those of the computed sum, one order of the frequency less accurate (exact to rounding where the value is).
+    slopes a (..., n), offset β (...); leading axes broadcast with those of `features`, any law. atol: error of the value. Derivatives
+    are those of the computed value: exact to rounding where it is, else within about √(2 atol K), K the largest second derivative,
+    so far off only where y has an atom, or nearly one, at zero.
     Grade NUMERIC; methods and errors as for `expected_loss`.
 
     E ReLU(u₁ - u₂)² = 1/12 for two uniform variables:

@@ -21,6 +21,10 @@ RADIUS = np.array([0.15, 0.3, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5])
 SERIES = np.array([[1 / (math.factorial(k) * (k + r + 1)) for k in range(28, -1, -1)] for r in range(len(RADIUS))])
 # Variance, in tolerances, of the entries that the reference law holds at their mean.
 SMALL = 3.0
+# Entries below this fraction of a row's largest are a cloud if the kink lies among what they alone add up to.
+TINY = 0.01
+# A width is seen by every window from this many inverse frequencies on.
+RESOLVED = 12.0
 # Gauss-Legendre on [0, 1], exact for every polynomial that one feature's moments need.
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(6)
 GAUSS_X, GAUSS_W = (1 + _NODES) / 2, _WEIGHTS / 2
@@ -34,23 +38,29 @@ def _cumulant(a: Array, p: Array, beta: float, theta: float, law: Any) -> float:
     starts, correlated, atom, coefficients, mean, _ = law
     total = theta * beta
     for g in range(len(starts) - 1):
-        active, inside = (1.0 if correlated else 0.0), 0.0
+        # Sums of positive terms: a difference from 1 would lose e^{-40}, which counts beside the e^{40} of another group.
+        active, inside, quiet = 0.0, 0.0, 1.0
         for j in range(starts[g], starts[g + 1]):
             z = a[j] * theta
             if z > 300:
                 return math.inf
-            excess = mean * math.expm1(z)
-            if len(coefficients) == 1 and not atom:
-                excess = z / 2 if abs(z) < 1e-8 else math.expm1(z) / z - 1
-            if correlated:
-                active *= 1 + excess
+            if atom:
+                factor = math.exp(z)
+            elif len(coefficients) == 1:
+                factor = 1 + z / 2 if abs(z) < 1e-8 else math.expm1(z) / z
             else:
-                inside += p[j] * excess
+                factor = 1 - mean + mean * math.exp(z)
+            if correlated:
+                active += math.log(factor)
+                quiet = 1 - p[j]
+            else:
+                inside += p[j] * factor
+                quiet -= p[j]
         if correlated:
-            inside = p[starts[g]] * (active - 1)
-            if active > 1e300:
+            if active > 600:
                 return math.inf
-        total += math.log1p(inside)
+            inside = p[starts[g]] * math.exp(active)
+        total += math.log(max(max(quiet, 0.0) + inside, 1e-300))
     return total
 
 
@@ -91,14 +101,50 @@ def _period(a: Array, p: Array, beta: float, tolerance: float, law: Any) -> floa
 
 
 @compiled
+def _is_cloud(a: Array, p: Array, c: Array, c0: float, beta: float, tolerance: float, law: Any) -> bool:
+    """Whether what happens at the kink while no large entry is active has a scale of its own that matters: see `_contour`."""
+    starts, correlated, _, _, mean, square = law
+    most = np.abs(a).max()
+    low, high, spread, variance, weight, quiet = beta, beta, 0.0, 0.0, abs(c0), 1.0
+    for g in range(len(starts) - 1):
+        large = 0.0
+        for j in range(starts[g], starts[g + 1]):
+            if abs(a[j]) < TINY * most:
+                low += min(a[j], 0.0)
+                high += max(a[j], 0.0)
+                spread += mean * p[j] * abs(a[j])
+                variance += square * p[j] * a[j] ** 2
+                weight += mean * p[j] * abs(c[j])
+            else:
+                large = p[j] if correlated else large + p[j]
+        quiet *= max(1 - large, 0.0)
+    return low < 0 < high and quiet * (weight * spread + variance) > tolerance / 20
+
+
+@compiled
+def cloud_density(p: Array, small: Array, law: Any, out: Array) -> None:
+    """Densities of the small entries given that no other one is active; the others get 0."""
+    starts, correlated = law[0], law[1]
+    for g in range(len(starts) - 1):
+        large = 0.0
+        for j in range(starts[g], starts[g + 1]):
+            if not small[j]:
+                large = p[j] if correlated else large + p[j]
+        for j in range(starts[g], starts[g + 1]):
+            kept = small[j] and (not correlated or large == 0) and large < 1
+            out[j] = (p[j] if correlated else p[j] / (1 - large)) if kept else 0.0
+
+
+@compiled
 def prepare(rows: Any, law: Any, tolerance: Array, setup: Any) -> None:
-    """Fill the arrays of `_contour.Setup`: period, small, shift, none, single."""
+    """Fill the arrays of `_contour.Setup`: period, small, shift, none, single, lean, cloud."""
     slopes, offset, density, target, constant = rows
     starts, correlated, _, _, mean, square = law
-    period, small, shift, none, single = setup
+    period, small, shift, none, single, lean, cloud = setup
     n = slopes.shape[1]
     groups = len(starts) - 1
     quiet, before, after = np.empty(groups), np.empty(groups + 1), np.empty(groups + 1)
+    thin = np.empty(n)
     for r in range(len(slopes)):
         a, p, c = slopes[r], density[r], target[r]
         size = abs(constant[r]) + 1.0
@@ -111,13 +157,17 @@ def prepare(rows: Any, law: Any, tolerance: Array, setup: Any) -> None:
         for j in np.argsort(share):
             total += share[j]
             small[r, j] = total <= SMALL * tolerance[r] / size and c[j] == 0
-        shift[r] = 0.0
+        cloud[r] = _is_cloud(a, p, c, constant[r], offset[r], tolerance[r], law)
+        if cloud[r]:
+            most = np.abs(a).max()
+            for j in range(n):
+                small[r, j] = abs(a[j]) < TINY * most
+        cloud_density(p, small[r], law, thin)
+        shift[r] = mean * (thin * a).sum()
         for g in range(groups):
             live, chance = 0, 0.0
             for j in range(starts[g], starts[g + 1]):
-                if small[r, j]:
-                    shift[r] += mean * p[j] * a[j]
-                else:
+                if not small[r, j]:
                     live += 1
                     chance = p[j] if correlated else chance + p[j]
             quiet[g] = max(1 - chance, 0.0) if live else 1.0
@@ -128,13 +178,16 @@ def prepare(rows: Any, law: Any, tolerance: Array, setup: Any) -> None:
             after[g] = after[g + 1] * quiet[g]
         none[r] = before[groups]
         for g in range(groups):
-            live = 0
+            live, rest = 0, 0.0
             for j in range(starts[g], starts[g + 1]):
                 live += not small[r, j]
+                if small[r, j]:
+                    rest += mean * ((1.0 if correlated else 0.0) - thin[j]) * a[j]
             for j in range(starts[g], starts[g + 1]):
                 # Two or more members of a correlated group that is active make no edge, and are left to the sum.
                 alone = not small[r, j] and (not correlated or live == 1)
                 single[r, j] = p[j] * before[g] * after[g + 1] if alone else 0.0
+                lean[r, j] = rest if alone else 0.0
 
 
 @compiled
@@ -319,20 +372,25 @@ def sums(rows: Any, q: float, law: Any, tolerance: Array, setup: Any, windows: A
     """
     slopes, offset, density, target, constant = rows
     starts = law[0]
-    period, small, shift, none, single = setup
+    period, small, shift, none, single, lean, cloud = setup
     counts, table, wide, narrow, narrower, lead, lead_narrower = windows
     value, estimate, d_slopes, d_offset, nodes = found
     # The odd width keeps the rows of the work arrays out of each other's cache lines.
     groups, most = len(starts) - 1, counts[-1] + 41
     # What the nodes so far have given, and room for the nodes of one stage.
-    s, over, weight, product, mixed, reference, reference_mixed = np.empty((7, 2, most))
+    s, over, weight, product, mixed, reference, reference_mixed, cloudy, cloudy_mixed = np.empty((9, 2, most))
     term = np.empty(most)
     part_s, part_over, part_product, part_mixed, part_reference, part_mixed_reference = np.empty((6, 2, most))
+    part_cloudy, part_cloudy_mixed = np.empty((2, 2, most))
     phi, inverse, marked, u, v, alpha, gamma = np.empty((7, 2, most))
     power, values = np.empty((len(law[3]) + 3, 2, most)), np.empty((3, 2, most))
     room = (power, values, phi, inverse, marked)
+    thin, scratch, nothing = np.zeros((3, slopes.shape[1]))
+    pulls = np.zeros(groups)
     for r in range(len(slopes)):
         a, p, c, c0 = slopes[r], density[r], target[r], constant[r]
+        cloud_density(p, small[r], law, thin)
+        width, rough = _roughness(a, p, c, c0, small[r], single[r], law) if cloud[r] else (0.0, 0.0)
         tilt, h = TILT / period[r], 2 * math.pi / period[r]
         first, met, at = 0, False, 0
         for stage in range(len(counts)):
@@ -343,8 +401,8 @@ def sums(rows: Any, q: float, law: Any, tolerance: Array, setup: Any, windows: A
                 part_over[0, i], part_over[1, i] = _over(part_s[0, i], part_s[1, i])
             _fill(part_product, 1.0, count)
             _fill(part_mixed, c0, count)
-            _fill(part_reference, none[r], count)
-            _fill(part_mixed_reference, c0 * none[r], count)
+            _fill(part_reference, 0.0 if cloud[r] else none[r], count)
+            _fill(part_mixed_reference, 0.0 if cloud[r] else c0 * none[r], count)
             part = (part_s, part_over, tilt, h, first, last)
             for g in range(groups):
                 begin, end = starts[g], starts[g + 1]
@@ -356,11 +414,21 @@ def sums(rows: Any, q: float, law: Any, tolerance: Array, setup: Any, windows: A
                     if single[r, j] > 0:
                         if end - begin > 1:
                             _generating(a[j], part, law, 2 if c[j] != 0 else 1, power, values)
+                            _lean(lean[r, j], part, values, 2 if c[j] != 0 else 1, power[0])
+                        level = _level(c, c0, g, small[r], thin, law) if cloud[r] else c0
                         _add(part_reference, single[r, j], values[0], count)
-                        if c0 != 0:
-                            _add(part_mixed_reference, c0 * single[r, j], values[0], count)
+                        if level != 0:
+                            _add(part_mixed_reference, level * single[r, j], values[0], count)
                         if c[j] != 0:
                             _add(part_mixed_reference, c[j] * single[r, j], values[1], count)
+            if cloud[r]:
+                _fill(part_cloudy, none[r], count)
+                _fill(part_cloudy_mixed, c0, count)
+                for g in range(groups):
+                    has_target = _factors(a, thin, c, g, part, law, room)
+                    _multiply(part_cloudy, phi, count)
+                    if has_target:
+                        _add_product(part_cloudy_mixed, marked, inverse, count)
             _exponentials(offset[r], tilt, h, first, last, u)
             _exponentials(shift[r], tilt, h, first, last, v)
             for i in range(count):
@@ -373,6 +441,13 @@ def sums(rows: Any, q: float, law: Any, tolerance: Array, setup: Any, windows: A
                 x, y = v[0, i], v[1, i]
                 reference[0, k], reference[1, k] = _times(part_reference[0, i], part_reference[1, i], x, y)
                 e, f = _times(part_mixed_reference[0, i], part_mixed_reference[1, i], x, y)
+                if cloud[r]:
+                    cloudy[0, k], cloudy[1, k] = part_cloudy[0, i], part_cloudy[1, i]
+                    cloudy_mixed[0, k], cloudy_mixed[1, k] = part_cloudy_mixed[0, i], part_cloudy_mixed[1, i]
+                    reference[0, k] += cloudy[0, k]
+                    reference[1, k] += cloudy[1, k]
+                    x, y = _times(cloudy[0, k], cloudy[1, k], cloudy_mixed[0, k], cloudy_mixed[1, k])
+                    e, f = e + x, f + y
                 reference_mixed[0, k], reference_mixed[1, k] = e, f
                 product[0, k], product[1, k] = part_product[0, i], part_product[1, i]
                 mixed[0, k], mixed[1, k] = part_mixed[0, i], part_mixed[1, i]
@@ -387,8 +462,11 @@ def sums(rows: Any, q: float, law: Any, tolerance: Array, setup: Any, windows: A
                 sum_narrower += narrower[at + k] * term[k]
             gap = max(abs(sum_wide - sum_narrow) / lead, abs(sum_wide - sum_narrower) / lead_narrower)
             value[r] = sum_wide
-            # What the period leaves out is bounded by the tolerance behind it.
-            estimate[r] = gap + tolerance[r] / 3
+            # What the period leaves out is bounded by the tolerance behind it; the cloud is given a quarter.
+            estimate[r] = gap + tolerance[r] / 3 + (tolerance[r] / 4 if cloud[r] else 0.0)
+            # Below this frequency no window sees that the small entries blur the edges at the kink.
+            if h * last * width < RESOLVED:
+                estimate[r] += rough
             first = last
             if estimate[r] <= tolerance[r]:
                 met = True
@@ -407,7 +485,7 @@ def sums(rows: Any, q: float, law: Any, tolerance: Array, setup: Any, windows: A
             x, y = _times(e, f, s[0, k], s[1, k])
             v[0, k], v[1, k] = -x, -y
             e, f = _times(w0, w1, marked[0, k], marked[1, k])
-            alpha[0, k], alpha[1, k] = _times(e, f, q - c0 * s[0, k], -c0 * s[1, k])
+            alpha[0, k], alpha[1, k] = q * e, q * f
             x, y = _times(e, f, s[0, k], s[1, k])
             gamma[0, k], gamma[1, k] = -x, -y
             x, y = _times(w0, w1, s[0, k], s[1, k])
@@ -419,14 +497,35 @@ def sums(rows: Any, q: float, law: Any, tolerance: Array, setup: Any, windows: A
         sides = (u, v, alpha, gamma)
         whole = (s, over, tilt, h, 0, first)
         for g in range(groups):
+            level = _level(c, c0, g, small[r], thin, law) if cloud[r] else c0
+            reference_of = (single[r], lean[r], level)
             if starts[g + 1] - starts[g] == 1:
-                _feature_gradient(a, p, c, starts[g], whole, law, room, sides, single[r], d_slopes[r])
+                _feature_gradient(a, p, c, starts[g], whole, law, room, sides, reference_of, d_slopes[r])
+                pulls[g] = 0.0
             else:
-                _group_gradient(a, p, c, g, whole, law, room, sides, single[r], d_slopes[r])
+                pulls[g] = _group_gradient(a, p, c, g, whole, law, room, sides, reference_of, d_slopes[r])
+        if cloud[r]:
+            # The cloud is moved by its own entries, not by their mean: the same derivatives with its law in place of the whole.
+            for k in range(first):
+                w0, w1 = wide[at + k] * weight[0, k], wide[at + k] * weight[1, k]
+                x, y = _times(s[0, k], s[1, k], cloudy_mixed[0, k], cloudy_mixed[1, k])
+                e, f = _times(w0, w1, cloudy[0, k], cloudy[1, k])
+                u[0, k], u[1, k] = _times(e, f, q - x, -y)
+                x, y = _times(e, f, s[0, k], s[1, k])
+                v[0, k], v[1, k] = -x, -y
+                drift -= u[0, k]
+            for g in range(groups):
+                if starts[g + 1] - starts[g] == 1:
+                    _feature_gradient(a, thin, c, starts[g], whole, law, room, sides, (nothing, nothing, 0.0), scratch)
+                else:
+                    _group_gradient(a, thin, c, g, whole, law, room, sides, (nothing, nothing, 0.0), scratch)
+            d_slopes[r] -= scratch
+        for g in range(groups):
             for j in range(starts[g], starts[g + 1]):
                 if small[r, j]:
-                    # Small entries move the reference law as a whole.
-                    d_slopes[r, j] -= law[4] * p[j] * drift
+                    # Small entries move the reference law by their mean, which in their own group depends on its state.
+                    moved = thin[j] * (drift - pulls[g]) + (pulls[g] if law[1] else 0.0)
+                    d_slopes[r, j] -= law[4] * moved
 
 
 @compiled
@@ -439,20 +538,66 @@ def _real_sum(x: Array, y: Array, count: int) -> float:
 
 
 @compiled
-def _reference_gradient(j: int, c: Array, single: Array, values: Array, sides: Any, last: int) -> float:
-    """What the reference law contributes to the derivative of the sum in slope j."""
-    total = 0.0
-    if single[j] > 0:
-        total = _real_sum(sides[2], values[1], last)
-        if c[j] != 0:
-            total += c[j] * _real_sum(sides[3], values[2], last)
-    scaled: float = single[j] * total
-    return scaled
+def _roughness(a: Array, p: Array, c: Array, c0: float, small: Array, single: Array, law: Any) -> tuple[float, float]:
+    """Width σ of a cloud, and what it can change where one large entry is active: of E T ReLU about σ²/2 times the density at an edge."""
+    variance, weight, edges = 0.0, abs(c0), 0.0
+    for j in range(len(a)):
+        weight += abs(c[j])
+        if small[j]:
+            variance += (law[5] * p[j] - (law[4] * p[j]) ** 2) * a[j] ** 2
+    width = math.sqrt(variance)
+    for j in range(len(a)):
+        if single[j] > 0:
+            edges += single[j] * (1.0 if law[2] else width / abs(a[j]) / 2)
+    return width, weight * edges * width
+
+
+@compiled
+def _lean(lean: float, nodes: Any, values: Array, orders: int, room: Array) -> None:
+    """values *= e^{s lean}."""
+    if lean != 0:
+        _, _, tilt, h, first, last = nodes
+        _exponentials(lean, tilt, h, first, last, room)
+        for k in range(orders):
+            _multiply(values[k], room, last - first)
+
+
+@compiled
+def _level(c: Array, c0: float, g: int, small: Array, thin: Array, law: Any) -> float:
+    """Mean of the target without its large entries, while one of these, in group g, is the only one active."""
+    starts, correlated = law[0], law[1]
+    total = c0
+    for k in range(len(c)):
+        if small[k] and c[k] != 0:
+            inside = starts[g] <= k < starts[g + 1]
+            total += c[k] * law[4] * ((1.0 if correlated else 0.0) if inside else thin[k])
+    return total
+
+
+@compiled
+def _reference_gradient(
+    j: int, c: Array, reference: Any, values: Array, sides: Any, nodes: Any, room: Array
+) -> tuple[float, float]:
+    """What the state of the reference law with only j active contributes to the derivatives in slope j and in the shift."""
+    single, lean, level = reference
+    if single[j] <= 0:
+        return 0.0, 0.0
+    last, alpha, gamma = nodes[5], sides[2], sides[3]
+    _lean(lean[j], nodes, values, 3 if c[j] != 0 else 2, room)
+    slope = _real_sum(alpha, values[1], last)
+    pull = _real_sum(alpha, values[0], last)
+    if level != 0:
+        slope += level * _real_sum(gamma, values[1], last)
+        pull += level * _real_sum(gamma, values[0], last)
+    if c[j] != 0:
+        slope += c[j] * _real_sum(gamma, values[2], last)
+        pull += c[j] * _real_sum(gamma, values[1], last)
+    return single[j] * slope, single[j] * pull
 
 
 @compiled
 def _feature_gradient(
-    a: Array, p: Array, c: Array, j: int, nodes: Any, law: Any, room: Any, sides: Any, single: Array, out: Array
+    a: Array, p: Array, c: Array, j: int, nodes: Any, law: Any, room: Any, sides: Any, reference: Any, out: Array
 ) -> None:
     """Derivative of the sum in the slope of a feature that is a group by itself: Re Σ (u r + v ρ), r = p ψ'/φ, ρ = c (p ψ''/φ - r²)."""
     power, values = room[0], room[1]
@@ -475,19 +620,22 @@ def _feature_gradient(
             square_x, square_y = _times(x, y, x, y)
             total += u[0, k] * x - u[1, k] * y
             total += cj * (v[0, k] * (bend_x - square_x) - v[1, k] * (bend_y - square_y))
-    out[j] = total - _reference_gradient(j, c, single, values, sides, last)
+    out[j] = total - _reference_gradient(j, c, reference, values, sides, nodes, power[0])[0]
 
 
 @compiled
 def _group_gradient(
-    a: Array, p: Array, c: Array, g: int, nodes: Any, law: Any, room: Any, sides: Any, single: Array, out: Array
-) -> None:
-    """Derivatives of the sum in the slopes of one group: Re Σ (u r_j + v ρ_j), r_j = ∂_j φ/φ, ρ_j = Σ_k c_k ∂_k r_j."""
+    a: Array, p: Array, c: Array, g: int, nodes: Any, law: Any, room: Any, sides: Any, reference: Any, out: Array
+) -> float:
+    """Derivatives of the sum in the slopes of one group: Re Σ (u r_j + v ρ_j), r_j = ∂_j φ/φ, ρ_j = Σ_k c_k ∂_k r_j.
+
+    Returned is the derivative in the shift of the group's part of the reference law.
+    """
     starts, correlated = law[0], law[1]
     power, values, phi, inverse, marked = room
     u, v, last = sides[0], sides[1], nodes[5]
     has_target = _factors(a, p, c, g, nodes, law, room)
-    chance = p[starts[g]]
+    chance, pull = p[starts[g]], 0.0
     for k in range(last):
         # Σ_k c_k r_k, in place of its numerator.
         inverse[0, k], inverse[1, k] = _over(phi[0, k], phi[1, k])
@@ -519,7 +667,10 @@ def _group_gradient(
                     e, f = inverse[0, k], inverse[1, k]
                     e, f = _times(p[j] * c[j] * e, p[j] * c[j] * f, values[2, 0, k], values[2, 1, k])
                 total += v[0, k] * (e - bend_x) - v[1, k] * (f - bend_y)
-        out[j] = total - _reference_gradient(j, c, single, values, sides, last)
+        slope, moved = _reference_gradient(j, c, reference, values, sides, nodes, power[0])
+        out[j] = total - slope
+        pull += moved
+    return pull
 
 
 @compiled
@@ -548,58 +699,123 @@ def _one(a: float, b: float, law: Any, k: int, power: int) -> float:
 
 
 @compiled
+def _moments(a: Array, p: Array, c: Array, c0: float, beta: float, law: Any) -> tuple[float, float, float, float]:
+    """E y, E T, Var y and Cov(y, T)."""
+    starts, correlated, _, _, mu, mu2 = law
+    mean, mean_target, variance, covariance = beta, c0, 0.0, 0.0
+    for g in range(len(starts) - 1):
+        chance = p[starts[g]]
+        sum_a, sum_c, sum_aa, sum_ac = 0.0, 0.0, 0.0, 0.0
+        for j in range(starts[g], starts[g + 1]):
+            # Correlated: sums of what is active together, to be weighted with the one density.
+            weight = 1.0 if correlated else p[j]
+            sum_a += weight * a[j]
+            sum_c += weight * c[j]
+            sum_aa += weight * a[j] * a[j]
+            sum_ac += weight * a[j] * c[j]
+        if correlated:
+            mean += chance * mu * sum_a
+            mean_target += chance * mu * sum_c
+            variance += chance * (mu * mu * sum_a * sum_a * (1 - chance) + (mu2 - mu * mu) * sum_aa)
+            covariance += chance * (mu * mu * sum_a * sum_c * (1 - chance) + (mu2 - mu * mu) * sum_ac)
+        else:
+            mean += mu * sum_a
+            mean_target += mu * sum_c
+            variance += mu2 * sum_aa - (mu * sum_a) ** 2
+            covariance += mu2 * sum_ac - mu * mu * sum_a * sum_c
+    return mean, mean_target, variance, covariance
+
+
+@compiled
+def _add_alias_slopes(
+    a: Array,
+    p: Array,
+    c: Array,
+    q: float,
+    mean: float,
+    mean_target: float,
+    s0: float,
+    s1: float,
+    law: Any,
+    scale: float,
+    out: Array,
+) -> None:
+    """out += scale times the derivatives of the aliases of a law in its slopes."""
+    starts, correlated, _, _, mu, mu2 = law
+    for g in range(len(starts) - 1):
+        sum_a, sum_c = 0.0, 0.0
+        for j in range(starts[g], starts[g + 1]):
+            weight = 1.0 if correlated else p[j]
+            sum_a += weight * a[j]
+            sum_c += weight * c[j]
+        for j in range(starts[g], starts[g + 1]):
+            if correlated:
+                half = p[j] * (mu * mu * sum_a * (1 - p[j]) + (mu2 - mu * mu) * a[j])
+                lean = p[j] * (mu * mu * sum_c * (1 - p[j]) + (mu2 - mu * mu) * c[j])
+            else:
+                half = p[j] * (mu2 * a[j] - mu * mu * sum_a)
+                lean = p[j] * (mu2 * c[j] - mu * mu * sum_c)
+            m = mu * p[j]
+            change = q * (2 * s0 * (mean * m + half) + 2 * s1 * m) - 2 * s0 * (mean_target * m + lean)
+            out[j] += scale * change
+
+
+@compiled
 def close(rows: Any, q: float, law: Any, setup: Any, gradient: bool, found: Any) -> None:
-    """Add the closed forms to the sums: the reference law's own F, less the aliases of the law without the reference law."""
+    """Add the closed forms to the sums: the reference law's own F, less the aliases of the law without the reference law.
+
+    The own F of a cloud is not a closed form; `_contour` adds it.
+    """
     slopes, offset, density, target, constant = rows
     starts, correlated, _, _, mu, mu2 = law
-    period, small, shift, none, single = setup
+    period, small, shift, none, single, lean, cloud = setup
     value, _, d_slopes, d_offset, _ = found
-    n = slopes.shape[1]
     tail = math.exp(-TILT)
+    thin, moves = np.zeros(slopes.shape[1]), np.zeros(len(starts) - 1)
     for r in range(len(slopes)):
         a, p, c, c0 = slopes[r], density[r], target[r], constant[r]
         b = offset[r] + shift[r]
         s0 = tail / (1 - tail)
         s1 = period[r] * tail / (1 - tail) ** 2
         s2 = period[r] ** 2 * tail * (1 + tail) / (1 - tail) ** 3
-        mean, mean_target, variance, covariance = offset[r], c0, 0.0, 0.0
+        mean, mean_target, variance, covariance = _moments(a, p, c, c0, offset[r], law)
+        own, pull = 0.0, 0.0
+        around, around_target = b, c0
+        second, target_first = none[r] * b * b, none[r] * c0 * b
+        cloud_density(p, small[r], law, thin)
+        if cloud[r]:
+            around, around_target, spread, tie = _moments(a, thin, c, c0, offset[r], law)
+            second = none[r] * (around**2 + spread)
+            target_first = none[r] * (around * around_target + tie)
+        else:
+            own = none[r] * (q * max(b, 0.0) ** 2 - 2 * c0 * max(b, 0.0))
+            pull = none[r] * (2 * q * max(b, 0.0) - (2 * c0 if b > 0 else 0.0))
+        mass, first, target_mass = none[r], none[r] * around, none[r] * around_target
+        # What moves with the shift: all but the cloud, and of that each group's part.
+        moved = 0.0 if cloud[r] else pull + q * (2 * s0 * first + 2 * s1 * mass) - 2 * s0 * target_mass
         for g in range(len(starts) - 1):
-            sum_a, sum_c, sum_aa, sum_ac = 0.0, 0.0, 0.0, 0.0
+            moves[g] = 0.0
+            level = _level(c, c0, g, small[r], thin, law) if cloud[r] else c0
             for j in range(starts[g], starts[g + 1]):
-                sum_a += p[j] * a[j]
-                sum_c += p[j] * c[j]
-                sum_aa += p[j] * a[j] * a[j]
-                sum_ac += p[j] * a[j] * c[j]
-            mean += mu * sum_a
-            mean_target += mu * sum_c
-            if correlated:
-                # All active together: p V_j V_k has mean p (E V)² off the diagonal.
-                p0 = p[starts[g]]
-                variance += mu * mu * sum_a * sum_a * (1 / p0 - 1) + (mu2 - mu * mu) * sum_aa
-                covariance += mu * mu * sum_a * sum_c * (1 / p0 - 1) + (mu2 - mu * mu) * sum_ac
-            else:
-                variance += mu2 * sum_aa - (mu * sum_a) ** 2
-                covariance += mu2 * sum_ac - mu * mu * sum_a * sum_c
-        mass, first, second = none[r], none[r] * b, none[r] * b * b
-        target_mass, target_first = c0 * none[r], c0 * none[r] * b
-        pull = none[r] * (2 * q * max(b, 0.0) - (2 * c0 if b > 0 else 0.0))
-        own = none[r] * (q * max(b, 0.0) ** 2 - 2 * c0 * max(b, 0.0))
-        for j in range(n):
-            w = single[r, j]
-            if w <= 0:
-                continue
-            mass += w
-            first += w * (b + a[j] * mu)
-            second += w * (b * b + 2 * b * a[j] * mu + a[j] ** 2 * mu2)
-            target_mass += w * (c0 + c[j] * mu)
-            target_first += w * (c0 * (b + a[j] * mu) + c[j] * (b * mu + a[j] * mu2))
-            own += w * (q * _one(a[j], b, law, 0, 2) - 2 * c0 * _one(a[j], b, law, 0, 1))
-            if c[j] != 0:
-                own -= w * 2 * c[j] * _one(a[j], b, law, 1, 1)
-            if gradient:
-                pull += w * (2 * q * _one(a[j], b, law, 0, 1) - 2 * c0 * _one(a[j], b, law, 0, 0))
+                w, e = single[r, j], b + lean[r, j]
+                if w <= 0:
+                    continue
+                here = e + a[j] * mu
+                mass += w
+                first += w * here
+                target_mass += w * (level + c[j] * mu)
+                second += w * (e * e + 2 * e * a[j] * mu + a[j] ** 2 * mu2)
+                target_first += w * (level * here + c[j] * (e * mu + a[j] * mu2))
+                own += w * (q * _one(a[j], e, law, 0, 2) - 2 * level * _one(a[j], e, law, 0, 1))
                 if c[j] != 0:
-                    pull -= w * 2 * c[j] * _one(a[j], b, law, 1, 0)
+                    own -= w * 2 * c[j] * _one(a[j], e, law, 1, 1)
+                if gradient:
+                    tug = 2 * q * _one(a[j], e, law, 0, 1) - 2 * level * _one(a[j], e, law, 0, 0)
+                    if c[j] != 0:
+                        tug -= 2 * c[j] * _one(a[j], e, law, 1, 0)
+                    pull += w * tug
+                    moves[g] += w * (tug + q * (2 * s0 * here + 2 * s1) - 2 * s0 * (level + c[j] * mu))
+            moved += moves[g]
         alias = q * (s0 * (mean * mean + variance - second) + 2 * s1 * (mean - first) + s2 * (1 - mass))
         alias -= 2 * (s0 * (mean * mean_target + covariance - target_first) + s1 * (mean_target - target_mass))
         value[r] += own - alias
@@ -607,28 +823,18 @@ def close(rows: Any, q: float, law: Any, setup: Any, gradient: bool, found: Any)
             continue
         alias_pull = q * (2 * s0 * first + 2 * s1 * mass) - 2 * s0 * target_mass
         d_offset[r] += pull - (q * (2 * s0 * mean + 2 * s1) - 2 * s0 * mean_target - alias_pull)
+        _add_alias_slopes(a, p, c, q, mean, mean_target, s0, s1, law, -1.0, d_slopes[r])
+        if cloud[r]:
+            _add_alias_slopes(a, thin, c, q, around, around_target, s0, s1, law, none[r], d_slopes[r])
         for g in range(len(starts) - 1):
-            sum_a, sum_c = 0.0, 0.0
+            level = _level(c, c0, g, small[r], thin, law) if cloud[r] else c0
             for j in range(starts[g], starts[g + 1]):
-                sum_a += p[j] * a[j]
-                sum_c += p[j] * c[j]
-            for j in range(starts[g], starts[g + 1]):
-                if correlated:
-                    # p E V_j S given the group: p Σ a = sum_a as the density is one.
-                    half = mu * mu * sum_a * (1 - p[j]) + (mu2 - mu * mu) * p[j] * a[j]
-                    lean = mu * mu * sum_c * (1 - p[j]) + (mu2 - mu * mu) * p[j] * c[j]
-                else:
-                    half = mu2 * p[j] * a[j] - mu * mu * p[j] * sum_a
-                    lean = mu2 * p[j] * c[j] - mu * mu * p[j] * sum_c
-                m = mu * p[j]
-                change = q * (2 * s0 * (mean * m + half) + 2 * s1 * m) - 2 * s0 * (mean_target * m + lean)
+                w, e = single[r, j], b + lean[r, j]
                 if small[r, j]:
-                    change -= m * alias_pull
-                    d_slopes[r, j] += m * pull
-                elif single[r, j] > 0:
-                    w = single[r, j]
-                    change -= w * (q * (2 * s0 * (b * mu + a[j] * mu2) + 2 * s1 * mu) - 2 * s0 * (c0 * mu + c[j] * mu2))
-                    d_slopes[r, j] += w * (2 * q * _one(a[j], b, law, 1, 1) - 2 * c0 * _one(a[j], b, law, 1, 0))
+                    d_slopes[r, j] += mu * (thin[j] * (moved - moves[g]) + (moves[g] if correlated else 0.0))
+                elif w > 0:
+                    change = q * (2 * s0 * (e * mu + a[j] * mu2) + 2 * s1 * mu) - 2 * s0 * (level * mu + c[j] * mu2)
+                    change += 2 * q * _one(a[j], e, law, 1, 1) - 2 * level * _one(a[j], e, law, 1, 0)
                     if c[j] != 0:
-                        d_slopes[r, j] -= w * 2 * c[j] * _one(a[j], b, law, 2, 0)
-                d_slopes[r, j] -= change
+                        change -= 2 * c[j] * _one(a[j], e, law, 2, 0)
+                    d_slopes[r, j] += w * change

@@ -116,15 +116,7 @@ def test_enclosure_and_public_function_agree_with_the_rational_formula(law):
         assert abs((features.importance * errors).sum() - float(loss)) <= max(bound, 1e-9 * features.importance.sum())
 
 
-# Left out: constant values in groups that are always on, or on together, which at this size are enumerated.
-SUMMED = [
-    law
-    for law, features in LAWS.items()
-    if features.law.values != CONSTANT or law.startswith(("one", "independent", "anticorrelated"))
-]
-
-
-@pytest.mark.parametrize("law", SUMMED)
+@pytest.mark.parametrize("law", LAWS)
 def test_contour_is_within_its_tolerance(law):
     """Row by row, for few features too: catches a wrong alias, reference law or period, whatever the tolerance hides of it."""
     features = LAWS[law]
@@ -148,11 +140,10 @@ def test_control_a_weight_off_by_a_thousandth_is_noticed(law):
     found = enclose_loss(off, bias, features)
     assert not found.lower <= right <= found.upper
     assert abs(expected_loss(off, bias, features, atol=1e-13) - float(right)) > 0.5 * abs(float(right - wrong))
-    if law in SUMMED:
-        rows = rows_of(off, bias, features)
-        value = contour_errors(rows, np.full(features.n, 1e-13), gradient=False).value
-        wanted = np.array(exact_rows(rows_of(weights, bias, features)), dtype=float)
-        assert np.abs(value - wanted).max() > 1e-6 * features.density.max()
+    rows = rows_of(off, bias, features)
+    value = contour_errors(rows, np.full(features.n, 1e-13), gradient=False).value
+    wanted = np.array(exact_rows(rows_of(weights, bias, features)), dtype=float)
+    assert np.abs(value - wanted).max() > 1e-6 * features.density.max()
 
 
 def test_ten_features_are_more_than_the_vertex_sum_takes():

@@ -4,16 +4,20 @@ import numpy as np
 import pytest
 
 from tegum.theory import (
+    CONSTANT,
     Features,
     InputError,
     expected_loss,
     feature_losses,
     loss_and_gradient,
+    rational_moment,
+    rectified_moment,
+    second_moment,
 )
 from tegum.theory._contour import contour_errors
-from tegum.theory._law import independent
+from tegum.theory._law import Law, independent
 from tegum.theory._rows import RowProblems
-from tegum.theory._vertex import VERTEX_N
+from tegum.theory._vertex import VERTEX_N, vertex_errors
 
 
 def rows_of(weights, bias, density):
@@ -167,3 +171,73 @@ def test_unreachable_tolerance_is_refused():
         expected_loss(weights, bias, features, atol=1e-15)
     with pytest.raises(InputError, match="ask for a larger atol"):
         contour_errors(rows_of(weights, bias, features.density), np.full(12, 1e-20), gradient=False)
+
+
+@pytest.mark.parametrize("tiny", [1e-2, 1e-3, 1e-4, 1e-6, 1e-9, 1e-12])
+@pytest.mark.parametrize("power", [1, 2])
+def test_entries_of_very_different_size(tiny, power):
+    """The sign of y hangs on entries far below the frequencies that the large one needs: they are a row of their own.
+
+    Without that the first moment is off by up to 2e-7 at 1e-9, unnoticed by the estimate.
+    """
+    slopes, density = [1.0, *[tiny, -tiny] * 4], 0.3
+    features = Features(density, n=9)
+    moment = (rectified_moment if power == 1 else second_moment)(slopes, 0.0, features)
+    exact = rational_moment(slopes, 0, density=[density] * 9, power=power)
+    assert abs(float(moment.value) - float(exact)) <= 1e-9
+
+
+def mixed_rows(rng, law):
+    """Rows with slopes that are plain, zero, or smaller by two to seven digits, and targets among all of them."""
+    density = np.repeat(rng.uniform(0.05, 0.3, 2), 3)
+    shape = (5, 6)
+    slopes = rng.standard_normal(shape) * np.where(rng.random(shape) < 0.5, 1, 10.0 ** -rng.integers(2, 8, shape))
+    slopes[rng.random(shape) < 0.3] = 0
+    target = rng.standard_normal(shape) * (rng.random(shape) < 0.4)
+    return RowProblems(
+        slopes, 0.3 * rng.standard_normal(5), np.tile(density, (5, 1)), target, rng.standard_normal(5), law
+    )
+
+
+@pytest.mark.parametrize("kind", ["correlated", "anticorrelated"])
+def test_gradient_where_a_group_has_small_entries_beside_large_ones(kind):
+    """The small ones are in the reference law at their mean given the state of their group; at their own mean the derivative in
+    a zero slope would be off by 1e-3 whatever the tolerance."""
+    rng = np.random.default_rng(4)
+    for _ in range(20):
+        rows = mixed_rows(rng, Law(kind, (3, 3)))
+        found, exact = contour_errors(rows, np.full(5, 1e-10), True), vertex_errors(rows, True)
+        assert np.allclose(found.value, exact.value, rtol=0, atol=1e-10)
+        assert np.allclose(found.d_slopes, exact.d_slopes, rtol=0, atol=1e-5)
+        assert np.allclose(found.d_offset, exact.d_offset, rtol=0, atol=1e-5)
+
+
+def test_gradient_where_small_entries_decide_the_sign():
+    """An offset among the small entries, where the density of y, its second derivative, is up to 1/1e-3: a value within ε goes
+    with a derivative within about √(2 ε 1e3) = 4e-3 (Landau)."""
+    rng = np.random.default_rng(8)
+    for law in (independent(6), Law("correlated", (3, 3)), Law("anticorrelated", (3, 3))):
+        for _ in range(10):
+            rows = mixed_rows(rng, law)
+            rows.slopes[:] = np.where(
+                np.arange(6) % 3 == 0, np.sign(rows.slopes) + 0.3, 1e-3 * (1 + rng.random((5, 6)))
+            )
+            rows.slopes[:, 4] *= -1
+            rows.offset[:] = 2e-4
+            found, exact = contour_errors(rows, np.full(5, 1e-8), True), vertex_errors(rows, True)
+            assert np.allclose(found.value, exact.value, rtol=0, atol=1e-8)
+            assert np.allclose(found.d_slopes, exact.d_slopes, rtol=0, atol=4e-3)
+            assert np.allclose(found.d_offset, exact.d_offset, rtol=0, atol=4e-3)
+
+
+def test_constant_values_reach_as_far_as_they_do():
+    """Groups that are surely or rarely on: a Chernoff bound from differences would lose e^{-40} and end before the values do."""
+    weights = np.zeros((1, 64))
+    weights[0, :2] = [1, -0.5]
+    rare = Features.correlated(0.01, n=64, values=CONSTANT)
+    # Both on: (1 - 0.5)² and 1; the other 62 are ignored.
+    assert abs(expected_loss(weights, 0, rare, atol=1e-6) - 0.01 * (0.25 + 1 + 62)) < 1e-6
+    sure = Features(np.r_[1, np.full(39, 0.01)], values=CONSTANT)
+    weights = np.zeros((2, 40))
+    weights[0, :2] = [-1, 0.05]
+    assert abs(expected_loss(weights, -5, sure, atol=1e-6) - (1 + 39 * 0.01)) < 1e-6
