@@ -119,7 +119,7 @@ class Setup:
     β' = β + shift, and `single[j]` times the law of β' + lean[j] + a_j V, where lean is what the state of its group changes.
     Members of a correlated group come in it only when the group has one that is not small. Where `cloud` holds, the small entries
     are much smaller than the others and y changes sign among them: then mass `none` has the law of the small entries alone in
-    place of their mean.
+    place of their mean, `width` is their standard deviation, and `rough` bounds what a sum that does not resolve it misses.
     """
 
     period: Float[Array, " rows"]
@@ -129,13 +129,16 @@ class Setup:
     single: Float[Array, "rows n"]
     lean: Float[Array, "rows n"]
     cloud: Bool[Array, " rows"]
+    width: Float[Array, " rows"]
+    rough: Float[Array, " rows"]
 
     @classmethod
     def empty(cls, rows: int, n: int) -> Setup:
         """To be filled by `_nodes.prepare`."""
         period, shift, none = np.empty((3, rows))
         single, lean = np.empty((2, rows, n))
-        return cls(period, np.empty((rows, n), bool), shift, none, single, lean, np.empty(rows, bool))
+        small, cloud = np.empty((rows, n), bool), np.empty(rows, bool)
+        return cls(period, small, shift, none, single, lean, cloud, *np.empty((2, rows)))
 
     def arrays(self) -> tuple[Array, ...]:
         """The fields in order."""

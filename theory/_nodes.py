@@ -23,8 +23,8 @@ SERIES = np.array([[1 / (math.factorial(k) * (k + r + 1)) for k in range(28, -1,
 SMALL = 3.0
 # Entries below this fraction of a row's largest are a cloud if the kink lies among what they alone add up to.
 TINY = 0.01
-# A width is seen by every window from this many inverse frequencies on.
-RESOLVED = 12.0
+# From this many inverse frequencies on, a width is seen by every window, and what lies at this distance by none.
+RESOLVED, FAR = 12.0, 60.0
 # Gauss-Legendre on [0, 1], exact for every polynomial that one feature's moments need.
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(6)
 GAUSS_X, GAUSS_W = (1 + _NODES) / 2, _WEIGHTS / 2
@@ -101,24 +101,35 @@ def _period(a: Array, p: Array, beta: float, tolerance: float, law: Any) -> floa
 
 
 @compiled
-def _is_cloud(a: Array, p: Array, c: Array, c0: float, beta: float, tolerance: float, law: Any) -> bool:
-    """Whether what happens at the kink while no large entry is active has a scale of its own that matters: see `_contour`."""
-    starts, correlated, _, _, mean, square = law
+def _mark_cloud(
+    a: Array, p: Array, beta: float, law: Any, small: Array, thin: Array, bare: Array
+) -> tuple[float, float]:
+    """Take the entries far below the largest for small, and bound what y = β + Σ_small a_j x_j does beyond the kink: E|y| and E y²
+    there, given that no other entry is active (Chernoff: t₊^k <= (k/(eθ))^k e^{θt}); zeros if it stays on one side."""
     most = np.abs(a).max()
-    low, high, spread, variance, weight, quiet = beta, beta, 0.0, 0.0, abs(c0), 1.0
-    for g in range(len(starts) - 1):
-        large = 0.0
-        for j in range(starts[g], starts[g + 1]):
-            if abs(a[j]) < TINY * most:
-                low += min(a[j], 0.0)
-                high += max(a[j], 0.0)
-                spread += mean * p[j] * abs(a[j])
-                variance += square * p[j] * a[j] ** 2
-                weight += mean * p[j] * abs(c[j])
-            else:
-                large = p[j] if correlated else large + p[j]
-        quiet *= max(1 - large, 0.0)
-    return low < 0 < high and quiet * (weight * spread + variance) > tolerance / 20
+    low, high, first, second = beta, beta, 0.0, 0.0
+    for j in range(len(a)):
+        small[j] = abs(a[j]) < TINY * most
+        bare[j] = a[j] if small[j] else 0.0
+        low += min(bare[j], 0.0)
+        high += max(bare[j], 0.0)
+    if not low < 0 < high:
+        return 0.0, 0.0
+    cloud_density(p, small, law, thin)
+    # Without β, which only holds y back; then the better of that and Chernoff's bound.
+    for j in range(len(a)):
+        first += law[4] * thin[j] * abs(bare[j])
+        second += law[5] * thin[j] * bare[j] ** 2
+    second += first**2
+    sign = 1.0 if beta < 0 else -1.0
+    scale = math.sqrt(second) + np.abs(bare).max() + 1e-300
+    for k in range(20):
+        theta = 0.2 * 1.5**k / scale
+        mass = _cumulant(bare, thin, beta, sign * theta, law)
+        if mass < 300:
+            first = min(first, math.exp(mass - 1) / theta)
+            second = min(second, math.exp(mass - 2) * 4 / theta**2)
+    return first, second
 
 
 @compiled
@@ -137,31 +148,40 @@ def cloud_density(p: Array, small: Array, law: Any, out: Array) -> None:
 
 @compiled
 def prepare(rows: Any, law: Any, tolerance: Array, setup: Any) -> None:
-    """Fill the arrays of `_contour.Setup`: period, small, shift, none, single, lean, cloud."""
+    """Fill the arrays of `_contour.Setup`: period, small, shift, none, single, lean, cloud, width, rough."""
     slopes, offset, density, target, constant = rows
     starts, correlated, _, _, mean, square = law
-    period, small, shift, none, single, lean, cloud = setup
+    period, small, shift, none, single, lean, cloud, width, rough = setup
     n = slopes.shape[1]
     groups = len(starts) - 1
     quiet, before, after = np.empty(groups), np.empty(groups + 1), np.empty(groups + 1)
-    thin = np.empty(n)
+    thin, bare = np.empty((2, n))
     for r in range(len(slopes)):
         a, p, c = slopes[r], density[r], target[r]
         size = abs(constant[r]) + 1.0
         for j in range(n):
             size += abs(c[j])
         period[r] = _period(a, p, offset[r], tolerance[r] / size, law)
-        # Entries that together change nothing of the order of the tolerance, the smallest first.
         share = (square * p - (mean * p) ** 2) * a**2
-        total = 0.0
-        for j in np.argsort(share):
-            total += share[j]
-            small[r, j] = total <= SMALL * tolerance[r] / size and c[j] == 0
-        cloud[r] = _is_cloud(a, p, c, constant[r], offset[r], tolerance[r], law)
-        if cloud[r]:
-            most = np.abs(a).max()
-            for j in range(n):
-                small[r, j] = abs(a[j]) < TINY * most
+        first, second = _mark_cloud(a, p, offset[r], law, small[r], thin, bare)
+        # The target while no large entry is active, and the chance of that.
+        chance, weight = 1.0, abs(constant[r])
+        for g in range(groups):
+            large = 0.0
+            for j in range(starts[g], starts[g + 1]):
+                if small[r, j]:
+                    weight += mean * abs(c[j])
+                else:
+                    large = p[j] if correlated else large + p[j]
+            chance *= max(1 - large, 0.0)
+        cloud[r] = chance * (weight * first + second) > tolerance[r] / 20
+        width[r] = math.sqrt((share * small[r]).sum())
+        if not cloud[r]:
+            # Entries that together change nothing of the order of the tolerance, the smallest first.
+            total = 0.0
+            for j in np.argsort(share):
+                total += share[j]
+                small[r, j] = total <= SMALL * tolerance[r] / size and c[j] == 0
         cloud_density(p, small[r], law, thin)
         shift[r] = mean * (thin * a).sum()
         for g in range(groups):
@@ -188,6 +208,16 @@ def prepare(rows: Any, law: Any, tolerance: Array, setup: Any) -> None:
                 alone = not small[r, j] and (not correlated or live == 1)
                 single[r, j] = p[j] * before[g] * after[g + 1] if alone else 0.0
                 lean[r, j] = rest if alone else 0.0
+        # What the small entries do to an edge or atom at the kink, where one large entry is active: E ReLU(y) there changes by half
+        # their variance times the density, E x_j ReLU(y) and E ReLU(y)² by the third order, as x_j and ReLU(y) are small as well.
+        rough[r] = 0.0
+        for j in range(n):
+            if cloud[r] and single[r, j] > 0:
+                if law[2]:
+                    rough[r] += single[r, j] * (weight + abs(c[j]) + width[r]) * width[r]
+                else:
+                    third = (1 + abs(c[j] / a[j])) * width[r]
+                    rough[r] += single[r, j] / abs(a[j]) * (weight / 2 + third) * width[r] ** 2
 
 
 @compiled
@@ -372,7 +402,7 @@ def sums(rows: Any, q: float, law: Any, tolerance: Array, setup: Any, windows: A
     """
     slopes, offset, density, target, constant = rows
     starts = law[0]
-    period, small, shift, none, single, lean, cloud = setup
+    period, small, shift, none, single, lean, cloud, width, rough = setup
     counts, table, wide, narrow, narrower, lead, lead_narrower = windows
     value, estimate, d_slopes, d_offset, nodes = found
     # The odd width keeps the rows of the work arrays out of each other's cache lines.
@@ -390,7 +420,6 @@ def sums(rows: Any, q: float, law: Any, tolerance: Array, setup: Any, windows: A
     for r in range(len(slopes)):
         a, p, c, c0 = slopes[r], density[r], target[r], constant[r]
         cloud_density(p, small[r], law, thin)
-        width, rough = _roughness(a, p, c, c0, small[r], single[r], law) if cloud[r] else (0.0, 0.0)
         tilt, h = TILT / period[r], 2 * math.pi / period[r]
         first, met, at = 0, False, 0
         for stage in range(len(counts)):
@@ -464,9 +493,9 @@ def sums(rows: Any, q: float, law: Any, tolerance: Array, setup: Any, windows: A
             value[r] = sum_wide
             # What the period leaves out is bounded by the tolerance behind it; the cloud is given a quarter.
             estimate[r] = gap + tolerance[r] / 3 + (tolerance[r] / 4 if cloud[r] else 0.0)
-            # Below this frequency no window sees that the small entries blur the edges at the kink.
-            if h * last * width < RESOLVED:
-                estimate[r] += rough
+            # Below these frequencies no window sees how the small entries blur what lies at the kink.
+            if h * last * width[r] < RESOLVED and h * last * abs(offset[r] + shift[r]) < FAR:
+                estimate[r] += rough[r]
             first = last
             if estimate[r] <= tolerance[r]:
                 met = True
@@ -535,21 +564,6 @@ def _real_sum(x: Array, y: Array, count: int) -> float:
     for k in range(count):
         total += x[0, k] * y[0, k] - x[1, k] * y[1, k]
     return total
-
-
-@compiled
-def _roughness(a: Array, p: Array, c: Array, c0: float, small: Array, single: Array, law: Any) -> tuple[float, float]:
-    """Width σ of a cloud, and what it can change where one large entry is active: of E T ReLU about σ²/2 times the density at an edge."""
-    variance, weight, edges = 0.0, abs(c0), 0.0
-    for j in range(len(a)):
-        weight += abs(c[j])
-        if small[j]:
-            variance += (law[5] * p[j] - (law[4] * p[j]) ** 2) * a[j] ** 2
-    width = math.sqrt(variance)
-    for j in range(len(a)):
-        if single[j] > 0:
-            edges += single[j] * (1.0 if law[2] else width / abs(a[j]) / 2)
-    return width, weight * edges * width
 
 
 @compiled
@@ -768,7 +782,7 @@ def close(rows: Any, q: float, law: Any, setup: Any, gradient: bool, found: Any)
     """
     slopes, offset, density, target, constant = rows
     starts, correlated, _, _, mu, mu2 = law
-    period, small, shift, none, single, lean, cloud = setup
+    period, small, shift, none, single, lean, cloud, _, _ = setup
     value, _, d_slopes, d_offset, _ = found
     tail = math.exp(-TILT)
     thin, moves = np.zeros(slopes.shape[1]), np.zeros(len(starts) - 1)
