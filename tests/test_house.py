@@ -64,7 +64,7 @@ def test_the_arrow_test_sees_a_wrong_arrow(tmp_path):
 
 def test_import_is_light():
     script = (
-        "import sys, tegum; heavy = {'torch', 'sympy', 'matplotlib', 'scipy', 'jinja2', 'numpy', 'xarray', 'flint'};"
+        "import sys, tegum; heavy = {'torch', 'sympy', 'matplotlib', 'scipy', 'jinja2', 'numpy', 'xarray', 'flint', 'numba'};"
         "print(sorted(heavy & set(sys.modules)));"
         "import tegum.theory; print('torch' in sys.modules, 'matplotlib' in sys.modules)"
     )
@@ -113,6 +113,16 @@ def test_readme_examples_run(tmp_path):
     assert {"verify", "test"} <= {line.split()[1] for line in shell if line.startswith("make ")} <= targets
     for image in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text):
         assert (ROOT / image).exists()
+
+
+def test_readme_times_are_the_recorded_ones():
+    """The table of time to solution in the README is made of rows that the benchmark prints from its recorded results."""
+    script = [sys.executable, str(ROOT / "benchmarks" / "time_to_solution.py"), "--table"]
+    printed = subprocess.run(script, capture_output=True, text=True, check=True).stdout.splitlines()
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| n = ")]
+    assert rows
+    assert set(rows) <= set(printed)
 
 
 @pytest.mark.slow
