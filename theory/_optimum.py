@@ -48,8 +48,7 @@ def optimal_model(features: Features, m: int, *, restarts: int = 32, seed: int =
     best followed to a minimum. `restarts=0` takes packings only: seconds at n = 80, and the best known where the optimum is close to a
     product of regular blocks; random starts matter for sparse features (20 of density 0.01: about 20 s).
 
-    features: one instance of shape (n,), any law; m >= 1 hidden dimensions; `restarts` random starts, fixed by the seed: the result is
-    deterministic on one machine.
+    features: one instance of shape (n,), any law; m >= 1 hidden dimensions; `restarts` random starts, fixed by the seed.
     Grade NUMERIC. Raises InputError for a batch of instances or values out of range.
 
     >>> best = optimal_model(Features(0.1, n=2), 1, restarts=4)

@@ -168,9 +168,11 @@ def test_no_bias_is_a_bias_of_zeros(kind, values):
     for loss in (rectified_loss, linear_loss):
         scalar, full = loss(matrix, 0, features), loss(matrix, zeros, features)
         for x, y in zip(vars(scalar).values(), vars(full).values(), strict=True):
-            np.testing.assert_array_equal(x, y)
-        assert loss(matrix, 0.1, features).loss != full.loss
-    assert expected_loss(matrix[:2], 0, features) == expected_loss(matrix[:2], zeros, features)
+            # Sums over nodes are vectorised, and their last bit depends on where the memory lies.
+            np.testing.assert_allclose(x, y, rtol=0, atol=1e-15)
+        assert abs(loss(matrix, 0.1, features).loss - full.loss).min() > 1e-6
+    apart = expected_loss(matrix[:2], 0, features) - expected_loss(matrix[:2], zeros, features)
+    assert abs(apart).max() <= 1e-15
 
 
 @every_value
