@@ -31,7 +31,7 @@ from tegum.theory import Features, expected_loss, optimal_model
 RESULTS = Path(__file__).parent / "results" / "time_to_solution.json"
 ACCURACIES = (1e-2, 1e-3, 1e-4)
 # n, m, density, ratio of importances; runs of the loop, of the search from packings, and with random starts besides.
-SETTINGS = [(20, 5, 0.1, 0.7, 24, 3, 0), (20, 5, 0.01, 0.7, 24, 1, 8), (80, 20, 0.1, 0.9, 8, 2, 0)]
+SETTINGS = [(20, 5, 0.1, 0.7, 12, 2, 0), (20, 5, 0.01, 0.7, 12, 1, 8), (80, 20, 0.1, 0.9, 18, 1, 0)]
 
 
 def notebook_loop(features, m, seed, steps=10_000, batch=1024, learning_rate=1e-3):
