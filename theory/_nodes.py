@@ -1,7 +1,8 @@
 """Compiled loops of the contour sums: what each row needs before the sum, the sum over nodes, and the closed forms beside it.
 
 The formulas are those of `_contour`; everything here is per row and in plain loops, so that memory grows with the number of
-nodes only and no temporaries are made. `law` is packed as (starts of the groups, correlated?, atom, coefficients c_r, E V, E V²).
+nodes only and no temporaries are made. One file on purpose: the cache of compiled code follows changes of the caller's file only.
+`law` is packed as (starts of the groups, correlated?, atom, coefficients c_r, E V, E V²).
 """
 
 from __future__ import annotations
@@ -503,16 +504,12 @@ def sums(rows: Any, q: float, law: Any, tolerance: Array, setup: Any, windows: A
                 break
         if not (met and gradient):
             continue
-        drift, slope_offset = 0.0, 0.0
+        drift = 0.0
+        # From here on the weight has the window in it: w.
         _exponentials(shift[r], tilt, h, 0, first, marked)
         for k in range(first):
-            w0, w1 = wide[at + k] * weight[0, k], wide[at + k] * weight[1, k]
-            # With w = window · law: u = w Φ (q - s R), v = -w s Φ, and the same of the reference law.
-            x, y = _times(s[0, k], s[1, k], mixed[0, k], mixed[1, k])
-            e, f = _times(w0, w1, product[0, k], product[1, k])
-            u[0, k], u[1, k] = _times(e, f, q - x, -y)
-            x, y = _times(e, f, s[0, k], s[1, k])
-            v[0, k], v[1, k] = -x, -y
+            weight[0, k], weight[1, k] = wide[at + k] * weight[0, k], wide[at + k] * weight[1, k]
+            w0, w1 = weight[0, k], weight[1, k]
             e, f = _times(w0, w1, marked[0, k], marked[1, k])
             alpha[0, k], alpha[1, k] = q * e, q * f
             x, y = _times(e, f, s[0, k], s[1, k])
@@ -521,33 +518,20 @@ def sums(rows: Any, q: float, law: Any, tolerance: Array, setup: Any, windows: A
             pulled = q * (w0 * reference[0, k] - w1 * reference[1, k])
             pulled -= x * reference_mixed[0, k] - y * reference_mixed[1, k]
             drift += pulled
-            slope_offset += u[0, k] - pulled
-        d_offset[r] = slope_offset
+        _sides(weight, s, product, mixed, q, first, u, v)
+        d_offset[r] = u[0, :first].sum() - drift
         sides = (u, v, alpha, gamma)
         whole = (s, over, tilt, h, 0, first)
         for g in range(groups):
             level = _level(c, c0, g, small[r], thin, law) if cloud[r] else c0
             reference_of = (single[r], lean[r], level)
-            if starts[g + 1] - starts[g] == 1:
-                _feature_gradient(a, p, c, starts[g], whole, law, room, sides, reference_of, d_slopes[r])
-                pulls[g] = 0.0
-            else:
-                pulls[g] = _group_gradient(a, p, c, g, whole, law, room, sides, reference_of, d_slopes[r])
+            pulls[g] = _slopes(a, p, c, g, whole, law, room, sides, reference_of, d_slopes[r])
         if cloud[r]:
             # The cloud is moved by its own entries, not by their mean: the same derivatives with its law in place of the whole.
-            for k in range(first):
-                w0, w1 = wide[at + k] * weight[0, k], wide[at + k] * weight[1, k]
-                x, y = _times(s[0, k], s[1, k], cloudy_mixed[0, k], cloudy_mixed[1, k])
-                e, f = _times(w0, w1, cloudy[0, k], cloudy[1, k])
-                u[0, k], u[1, k] = _times(e, f, q - x, -y)
-                x, y = _times(e, f, s[0, k], s[1, k])
-                v[0, k], v[1, k] = -x, -y
-                drift -= u[0, k]
+            _sides(weight, s, cloudy, cloudy_mixed, q, first, u, v)
+            drift -= u[0, :first].sum()
             for g in range(groups):
-                if starts[g + 1] - starts[g] == 1:
-                    _feature_gradient(a, thin, c, starts[g], whole, law, room, sides, (nothing, nothing, 0.0), scratch)
-                else:
-                    _group_gradient(a, thin, c, g, whole, law, room, sides, (nothing, nothing, 0.0), scratch)
+                _slopes(a, thin, c, g, whole, law, room, sides, (nothing, nothing, 0.0), scratch)
             d_slopes[r] -= scratch
         for g in range(groups):
             for j in range(starts[g], starts[g + 1]):
@@ -555,6 +539,31 @@ def sums(rows: Any, q: float, law: Any, tolerance: Array, setup: Any, windows: A
                     # Small entries move the reference law by their mean, which in their own group depends on its state.
                     moved = thin[j] * (drift - pulls[g]) + (pulls[g] if law[1] else 0.0)
                     d_slopes[r, j] -= law[4] * moved
+
+
+@compiled
+def _sides(w: Array, s: Array, product: Array, mixed: Array, q: float, count: int, u: Array, v: Array) -> None:
+    """u = w Φ (q - s R) and v = -w s Φ of a law with product Φ and mean target R."""
+    for k in range(count):
+        x, y = _times(s[0, k], s[1, k], mixed[0, k], mixed[1, k])
+        e, f = _times(w[0, k], w[1, k], product[0, k], product[1, k])
+        u[0, k], u[1, k] = _times(e, f, q - x, -y)
+        x, y = _times(e, f, s[0, k], s[1, k])
+        v[0, k], v[1, k] = -x, -y
+
+
+@compiled
+def _slopes(
+    a: Array, p: Array, c: Array, g: int, nodes: Any, law: Any, room: Any, sides: Any, reference: Any, out: Array
+) -> float:
+    """Derivatives of the sum in the slopes of one group; returned is that in the shift of its part of the reference law.
+
+    A feature by itself shares its group with no small entry, and its part is not asked for.
+    """
+    if law[0][g + 1] - law[0][g] == 1:
+        _feature_gradient(a, p, c, law[0][g], nodes, law, room, sides, reference, out)
+        return 0.0
+    return _group_gradient(a, p, c, g, nodes, law, room, sides, reference, out)
 
 
 @compiled

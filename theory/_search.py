@@ -161,10 +161,9 @@ class _Descents:
             children = []
             for first, i in enumerate(order[:kept]):
                 for j in order[first + 1 : kept + SPARE]:
-                    pair, swapped = np.array([i, j]), np.array([j, i])
-                    w1, b1 = w[0].copy(), b[0].copy()
-                    w1[:, pair], b1[pair] = w1[:, swapped], b1[swapped]
-                    children.append(np.concatenate([w1.ravel(), b1]))
+                    child = w[0].copy(), b[0].copy()
+                    _swap(*child, i, j)
+                    children.append(np.concatenate([child[0].ravel(), child[1]]))
             trial, loss, _ = self.run(np.array(children), GLANCE, ROUGH, everything=False)
             trial, loss, _ = self.run(trial[np.argsort(loss)[:CHILDREN]], AFTER_EXCHANGE, ROUGH, everything=False)
             if loss.min() >= value[0] * (1 - SAME):
@@ -199,6 +198,12 @@ def _distinct(x: Float[Array, "b d"], value: Float[Array, " b"]) -> tuple[Float[
     return x[kept], value[kept]
 
 
+def _swap(w: Float[Array, "m n"], b: Float[Array, " n"], i: int, j: int) -> None:
+    """Features i and j trade places."""
+    two = np.array([i, j])
+    w[:, two], b[two] = w[:, two[::-1]], b[two[::-1]]
+
+
 def _exchange(x: Float[Array, " d"], features: Features, m: int, rng: np.random.Generator) -> Float[Array, " d"]:
     """A neighbour of a model: two features trade places, one turns against another or anywhere, some leave, or some are shaken."""
     n = features.n
@@ -208,9 +213,8 @@ def _exchange(x: Float[Array, " d"], features: Features, m: int, rng: np.random.
     kind = rng.integers(7)
     if kind <= 1:
         i = rng.choice(n, p=kept)
-        j = rng.choice(n, p=kept) if kind else rng.integers(n)
-        two = np.array([i, j])
-        w[:, two], b[two] = w[:, two[::-1]], b[two[::-1]]
+        j = int(rng.choice(n, p=kept) if kind else rng.integers(n))
+        _swap(w, b, i, j)
     elif kind == 2:
         j = rng.integers(n)
         direction = -w[:, rng.choice(n, p=kept)] if rng.random() < 0.5 else rng.standard_normal(m)
