@@ -213,8 +213,8 @@ def _exchange(x: Float[Array, " d"], features: Features, m: int, rng: np.random.
     kind = rng.integers(7)
     if kind <= 1:
         i = rng.choice(n, p=kept)
-        j = int(rng.choice(n, p=kept) if kind else rng.integers(n))
-        _swap(w, b, i, j)
+        j = rng.choice(n, p=kept) if kind else rng.integers(n)
+        _swap(w, b, int(i), int(j))
     elif kind == 2:
         j = rng.integers(n)
         direction = -w[:, rng.choice(n, p=kept)] if rng.random() < 0.5 else rng.standard_normal(m)
