@@ -16,6 +16,10 @@ class InputError(ValueError):
     """An argument breaks its rule. The message names the parameter, its value, the rule and what to do."""
 
 
+class CertificateError(ValueError):
+    """A certificate does not prove what it states. The message names the first thing that is not shown."""
+
+
 def real_array(name: str, value: ArrayLike) -> np.ndarray[Any, np.dtype[np.float64]]:
     """`value` as a float64 array; InputError if it is not numeric, is ragged, or holds NaN or infinity."""
     try:

@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray as Array
 
+from ._bfgs import turn
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -80,35 +82,7 @@ def descend(
             continue
         s, y = trial[accept] - point[a], g[accept] - gradient[a]
         point[a], value[a], gradient[a] = trial[accept], f[accept], g[accept]
-        _update(inverse, a, s, y, fresh)
-        direction[a] = -np.einsum("bij,bj->bi", inverse[a], gradient[a])
-        uphill = a[(direction[a] * gradient[a]).sum(1) >= 0]
-        inverse[uphill], direction[uphill], fresh[uphill] = np.eye(d), -gradient[uphill], True
+        turn(inverse, a, s, y, gradient, fresh, direction)
         step[a], low[a], high[a] = 1.0, 0.0, np.inf
         done[a] |= np.abs(gradient[a]).max(1) <= tolerance
     return Descent(point, value, np.abs(gradient).max(1), done)
-
-
-def _update(
-    inverse: Float[Array, "batch d d"],
-    a: Int[Array, " k"],
-    s: Float[Array, "k d"],
-    y: Float[Array, "k d"],
-    fresh: Bool[Array, " batch"],
-) -> None:
-    """BFGS update of the inverse Hessians of rows `a`, scaled on the first step; skipped without curvature."""
-    sy = (s * y).sum(1)
-    good = sy > 1e-14 * np.linalg.norm(s, axis=1) * np.linalg.norm(y, axis=1)
-    a, s, y, sy = a[good], s[good], y[good], sy[good]
-    first = fresh[a]
-    inverse[a[first]] *= (sy[first] / (y[first] ** 2).sum(1))[:, None, None]
-    fresh[a] = False
-    rho = 1 / sy
-    h = inverse[a]
-    hy = np.einsum("bij,bj->bi", h, y)
-    yhy = (y * hy).sum(1)
-    inverse[a] = (
-        h
-        + ((1 + rho * yhy) * rho)[:, None, None] * s[:, :, None] * s[:, None, :]
-        - rho[:, None, None] * (hy[:, :, None] * s[:, None, :] + s[:, :, None] * hy[:, None, :])
-    )

@@ -81,14 +81,13 @@ def vertex_bounds(
     a: Interval, t: Interval, b: Interval, laws: Sequence[Weights]
 ) -> list[tuple[tuple[fmpq, fmpq, fmpq], list[fmpq]]]:
     """The vertices of a box of (a, t, b) with the bound there for each law; the least of a law's bounds R over the box."""
-    box = (a, t, b)
-    centre = tuple((lo + hi) * HALF for lo, hi in box)
+    centre = [(lo + hi) * HALF for lo, hi in (a, t, b)]
     middle, slope = square(*centre), slopes(*centre)
     base = [(law[1] + law[3]) / 3 + _dot(law, middle) for law in laws]
     rise = [[_dot(law, s) for s in slope] for law in laws]
     out = []
     # An interval that is a point has one end.
-    for vertex in product(*(set(ends) for ends in box)):
+    for vertex in product(set(a), set(t), set(b)):
         one, both = cross(*vertex)
         shift = [v - c for v, c in zip(vertex, centre, strict=True)]
         values = [
@@ -102,9 +101,23 @@ def vertex_bounds(
 
 
 def row_bound(a: Interval, t: Interval, b: Interval, laws: Sequence[Weights]) -> list[fmpq]:
-    """A number below R(a, t, b) on the box, per law."""
-    per_vertex = [values for _, values in vertex_bounds(a, t, b, laws)]
-    return [min(column) for column in zip(*per_vertex, strict=True)]
+    """A number below R(a, t, b) on the box, per law: the least of `vertex_bounds`, with what the vertices share taken out."""
+    centre = tuple((lo + hi) * HALF for lo, hi in (a, t, b))
+    half = tuple((hi - lo) * HALF for lo, hi in (a, t, b))
+    middle, slope = square(*centre), slopes(*centre)
+    corners = []
+    for i, k in product((0, 1), repeat=2):
+        one, base = _first(1, a[i], b[k]), _first(2, a[i], b[k])
+        for j, v in enumerate(t):
+            corners.append((i, j, k, 2 * one, 2 * ((_first(2, a[i], b[k] + v) - base) / v if v else one)))
+    out = []
+    for law in laws:
+        level = (law[1] + law[3]) / 3 + _dot(law, middle)
+        da, dt, db = (_dot(law, s) * h for s, h in zip(slope, half, strict=True))
+        planes = ((level - da - dt, level - da + dt), (level + da - dt, level + da + dt))
+        ends = (-db, db)
+        out.append(min([planes[i][j] + ends[k] - law[1] * x - law[3] * y for i, j, k, x, y in corners]))
+    return out
 
 
 def _dot(law: Weights, values: Weights) -> fmpq:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy import ndarray as Array
 
 from ._checks import InputError, whole
-from ._descent import descend
+from ._curvature import smallest_curvature
 from ._features import Features
 from ._geometry import describe_geometry
 from ._grade import Grade
 from ._law import independent
-from ._loss import expected_loss, model_gradient
-from ._packing import ASSIGNMENTS, packings
+from ._loss import expected_loss
+from ._lower import LowerBound, lower_bound
+from ._multistart import Objective, multistart
 from ._search import search
 from ._vertex import VERTEX_N
 
@@ -25,9 +26,15 @@ from ._vertex import VERTEX_N
 class Optimum:
     """Lowest end point of many descents.
 
-    loss, weights (m, n), bias (n,); geometry in words; starts, and how many of them agree with the lowest loss to 1e-9 (beyond 8
-    features: within 1e-4 of it before any exchange); slope, the largest gradient entry there.
-    grade NUMERIC: nothing is proved about lower minima.
+    loss, weights (m, n), bias (n,); geometry in words; starts, and how many of them end within 1e-9 of the lowest loss: not counted are
+    starts given up early and exchanges, so 0 says that an exchange found it (contour sums: within 1e-5 of the loss of a model that
+    ignores everything; beyond 8 features: within a relative 1e-4, before any exchange).
+    slope      largest entry of the gradient
+    curvature  smallest second derivative across the directions in which the loss is constant (rotations W -> QW, biases of outputs
+               that never fire); where two smooth pieces of the loss meet, the lower of both sides along each eigenvector. Positive:
+               a strict local minimum up to rotation, as far as differences tell. Zero within rounding: degenerate. None beyond 8
+               features, where it is not computed.
+    grade      NUMERIC: nothing is proved about lower minima.
     """
 
     loss: float
@@ -37,57 +44,75 @@ class Optimum:
     starts: int
     agreeing: int
     slope: float
+    curvature: float | None
+    features: Features = field(repr=False)
     grade: Grade = Grade.NUMERIC
 
+    @cached_property
+    def lower_bound(self) -> LowerBound:
+        """What every model of these features and dimensions loses at least, with its certificate: `lower_bound`, some seconds.
 
-def optimal_model(features: Features, m: int, *, restarts: int = 32, seed: int = 0) -> Optimum:
+        Raises InputError where there is none: groups, values that are not uniform, more than 8 features.
+
+        >>> best = optimal_model(Features(0.1, n=2), 1, restarts=4)
+        >>> 0.97 < best.lower_bound.value / best.loss <= 1
+        True
+        """
+        return lower_bound(self.features, len(self.weights))
+
+    @property
+    def gap(self) -> float:
+        """loss - lower_bound.value: no model is better by more. Raises InputError as `lower_bound` does."""
+        return self.loss - self.lower_bound.value
+
+
+def optimal_model(features: Features, m: int, *, restarts: int = 32, seed: int = 0, bias: bool = True) -> Optimum:
     """Best (W, b) found for the exact loss, by descents from packings of regular blocks and from random models.
 
-    Independent uniform features, n <= 8: every packing that fits and `restarts` random models, each to a minimum. Otherwise the best
-    packings by an integer program (independent uniform features only), random models, and exchanges of features between them, the
-    best followed to a minimum. `restarts=0` takes packings only: seconds at n = 80, and the best known where the optimum is close to a
-    product of regular blocks; random starts matter for sparse features (20 of density 0.01: about 20 s).
+    n <= 8: starts are every packing that fits, principal components and `restarts` random models, then exchanges of features
+    between roles in the lowest minima. Otherwise the best packings by an integer program (independent uniform features only),
+    random models, and exchanges of features between them, the best followed to a minimum. `restarts=0` takes packings only:
+    seconds at n = 80, and the best known where the optimum is close to a product of regular blocks; random starts matter for sparse
+    features (20 of density 0.01: about 20 s).
 
     features: one instance of shape (n,), any law; m >= 1 hidden dimensions; `restarts` random starts, fixed by the seed.
+    bias: False for the model without bias, x' = ReLU(WᵀWx), the b of the result being zero; n <= 8 only.
     Grade NUMERIC. Raises InputError for a batch of instances or values out of range.
 
     >>> best = optimal_model(Features(0.1, n=2), 1, restarts=4)
     >>> round(best.loss, 8), best.geometry
     (0.00331948, '1 digon')
+
+    Without bias the digon of p = 0.1 loses 2 (p/3 - h²/g), h = p (1-p)/3 + p²/8, g = p (1-p)/3 + p²/12:
+
+    >>> round(optimal_model(Features(0.1, n=2), 1, restarts=4, bias=False).loss, 12)
+    0.003322072072
     """
     if features.density.ndim != 1:
         raise InputError(f"features must be a single instance of shape (n,), got {features.density.shape}")
     n, m = features.n, whole("m", m, 1)
-    # Packings are starts for independent uniform features only.
-    restarts = whole("restarts", restarts, 0 if features.law == independent(features.n) else 1)
-    if n > VERTEX_N or features.law != independent(n):
-        low = search(features, m, restarts, seed)
-        loss = float(expected_loss(low.weights, low.bias, features))
-        words = describe_geometry(low.weights)
-        return Optimum(loss, low.weights, low.bias, words, low.starts, low.agreeing, low.slope)
-    order = np.argsort(-features.importance * features.variance, kind="stable")
-    rng = np.random.default_rng(seed)
-    starts: list[Float[Array, " d"]] = []
-    for packing in packings(n, m):
-        for assignment in islice(packing.assignments(), ASSIGNMENTS):
-            w = packing.weights([int(order[j]) for j in assignment], m, n)
-            starts.append(np.concatenate([w.ravel(), np.where(np.any(w, axis=0), 0.0, features.mean)]))
-    for _ in range(restarts):
-        starts.append(np.concatenate([0.6 * rng.standard_normal(m * n), 0.1 * rng.standard_normal(n)]))
-
-    def objective(x: Float[Array, "b d"], _: Int[Array, " b"]) -> tuple[Array, Array]:
-        loss, d_weights, d_bias = model_gradient(x[:, : m * n].reshape(-1, m, n), x[:, m * n :], features, 0.0)
-        return loss, np.concatenate([d_weights.reshape(len(x), -1), d_bias], axis=1)
-
-    found = descend(objective, np.array(starts), tolerance=1e-9)
-    best = int(found.value.argmin())
-    weights = found.point[best, : m * n].reshape(m, n)
+    if n > VERTEX_N:
+        if not bias:
+            raise InputError(f"bias must be True for more than {VERTEX_N} features, got bias=False for n = {n}")
+        # Packings are starts for independent uniform features only.
+        restarts = whole("restarts", restarts, 0 if features.law == independent(n) else 1)
+        found = search(features, m, restarts, seed)
+        loss = float(expected_loss(found.weights, found.bias, features))
+        words = describe_geometry(found.weights)
+        return Optimum(
+            loss, found.weights, found.bias, words, found.starts, found.agreeing, found.slope, None, features
+        )
+    objective = Objective(features, m, bias)
+    low = multistart(objective, whole("restarts", restarts, 0), seed)
+    x = objective.point(low.weights, low.bias)
     return Optimum(
-        loss=float(expected_loss(weights, found.point[best, m * n :], features)),
-        weights=weights,
-        bias=found.point[best, m * n :],
-        geometry=describe_geometry(weights),
-        starts=len(starts),
-        agreeing=int((found.value <= found.value[best] + 1e-9).sum()),
-        slope=float(found.slope[best]),
+        loss=float(expected_loss(low.weights, low.bias, features)),
+        weights=low.weights,
+        bias=low.bias,
+        geometry=describe_geometry(low.weights),
+        starts=low.starts,
+        agreeing=low.agreeing,
+        slope=float(np.abs(objective(x[None])[1]).max()),
+        curvature=smallest_curvature(objective, x),
+        features=features,
     )

@@ -1,29 +1,24 @@
-"""Packings: blocks of features in mutually orthogonal subspaces, and their exact loss as a function of density."""
+"""Packings: blocks of features in mutually orthogonal subspaces, and the best models of one block."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import islice, pairwise, permutations
+from functools import cache
+from itertools import pairwise, permutations
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray as Array
-from scipy.optimize import brentq
 
-from ._checks import InputError, densities, importances, whole
 from ._descent import descend
 from ._features import Features
-from ._grade import Grade
-from ._law import independent
-from ._loss import model_gradient
 from ._polytopes import polytope
+from ._states import exact_gradient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from numpy.typing import ArrayLike
 
 # Features and dimensions of the blocks that packings are built from; a square is two digons.
 BLOCKS = {
@@ -34,8 +29,6 @@ BLOCKS = {
     "hexagon": (6, 2),
     "tetrahedron": (4, 3),
 }
-# Losses closer than this count as equal; it places a continuous onset to about its square root.
-TIE = 1e-10
 # Assignments of features to places that are tried per packing, of the equivalence classes in order of importance.
 ASSIGNMENTS = 60
 
@@ -86,11 +79,12 @@ class Packing:
         return [(b, tuple(order[i:j])) for b, (i, j) in zip(self.blocks, pairwise(ends), strict=True)]
 
 
+@cache
 def directions(block: str) -> Float[Array, "d k"]:
-    """Unit vectors of a block as floats, one per column."""
-    if block == "dedicated":
-        return np.ones((1, 1))
-    return np.array(polytope(block).evalf(20), dtype=float)
+    """Unit vectors of a block as floats, one per column; not to be written to."""
+    vectors = np.ones((1, 1)) if block == "dedicated" else np.array(polytope(block).evalf(20), dtype=float)
+    vectors.flags.writeable = False
+    return vectors
 
 
 def packings(n: int, m: int) -> list[Packing]:
@@ -115,120 +109,14 @@ def packings(n: int, m: int) -> list[Packing]:
     return found
 
 
-@dataclass(frozen=True)
-class Crossing:
-    """A density at which the lowest packing changes: `below` wins for sparser features, `above` for denser ones."""
-
-    density: float
-    below: str
-    above: str
-
-
-@dataclass(frozen=True)
-class LossCurves:
-    """Exact loss of every packing against density.
-
-    density (D,), packings, loss (packing, D); `envelope` the lowest packing per density and `crossings` where it changes.
-    grade NUMERIC.
-    """
-
-    importance: Float[Array, " n"]
-    density: Float[Array, " density"]
-    packings: tuple[Packing, ...]
-    loss: Float[Array, "packing density"]
-    grade: Grade = Grade.NUMERIC
-
-    @cached_property
-    def envelope(self) -> Int[Array, " density"]:
-        """Index of the packing with the lowest loss, per density; the one that keeps fewest features among equals.
-
-        A digon whose second norm has shrunk to zero *is* a dedicated dimension, so equal losses are the rule, not the exception.
-        """
-        lowest: Int[Array, " density"] = (self.loss <= self.loss.min(0) + TIE).argmax(0)
-        return lowest
-
-    @cached_property
-    def crossings(self) -> list[Crossing]:
-        """Where the lowest packing changes, by Brent's method on the difference of the two exact losses."""
-        out = []
-        for k in np.flatnonzero(np.diff(self.envelope)):
-            pair = sorted((int(self.envelope[k]), int(self.envelope[k + 1])))
-
-            def excess(p: float, pair: list[int] = pair) -> float:
-                few, many = (packing_loss(self.packings[i], self.importance, np.array([p]))[0] for i in pair)
-                return float(few - many - TIE)
-
-            where = brentq(excess, self.density[k], self.density[k + 1], xtol=1e-7, rtol=1e-7)
-            below, above = (self.packings[self.envelope[i]].name for i in (k, k + 1))
-            out.append(Crossing(float(where), below, above))
-        return out
-
-
-def loss_curves(features: Features, m: int, densities_: ArrayLike) -> LossCurves:
-    """Exact loss of every packing of n features in m dimensions at the given densities.
-
-    A packing fixes the directions (regular blocks in orthogonal subspaces) and which features it keeps, the most important
-    ones; norms and biases are optimised, and so is the assignment of features to places. By tegum additivity a packing's loss
-    is the sum over its blocks, plus I (p/3 - p²/4) per dropped feature.
-
-    features: its importances are used, its density is replaced by each of `densities_` (one-dimensional, increasing).
-    Grade NUMERIC. Every value is an upper bound of the optimal loss. Raises InputError.
-
-    >>> curves = loss_curves(Features(1.0, [1.0, 0.5]), 1, [0.1, 0.7])
-    >>> [curves.packings[k].name for k in curves.envelope]
-    ['digon', 'dedicated']
-    """
-    p = densities("densities", densities_)
-    if p.ndim != 1 or np.any(np.diff(p) <= 0):
-        raise InputError("densities must be one-dimensional and increasing, e.g. numpy.geomspace(0.01, 1, 40)")
-    if features.importance.ndim != 1:
-        raise InputError(f"features must be a single instance of shape (n,), got {features.importance.shape}")
-    if features.law != independent(features.n):
-        raise InputError(f"features must be independent with uniform values, got {features.law}")
-    found = tuple(packings(features.n, whole("m", m, 1)))
-    loss = np.stack([packing_loss(packing, features.importance, p) for packing in found])
-    return LossCurves(features.importance, p, found, loss)
-
-
-def packing_loss(packing: Packing, importance: Float[Array, " n"], density: Float[Array, " k"]) -> Float[Array, " k"]:
-    """Loss of one packing per density, minimised over norms, biases and assignments."""
-    weight = importances("importance", importance)
-    order = np.argsort(-weight, kind="stable")
-    kept = weight[order[: packing.features]]
-    placed = [
-        [(block, tuple(kept[list(places)])) for block, places in packing.parts(assignment)]
-        for assignment in islice(packing.assignments(), ASSIGNMENTS)
-    ]
-    distinct = {part for parts in placed for part in parts}
-    known: dict[tuple[str, tuple[float, ...]], Array] = {}
-    for block in set(packing.blocks):
-        choices = sorted(part[1] for part in distinct if part[0] == block)
-        losses = _block_losses(block, np.array(choices), density)
-        known.update({(block, choice): loss for choice, loss in zip(choices, losses, strict=True)})
-    best = np.min([np.sum([known[part] for part in parts], axis=0) for parts in placed], axis=0)
-    dropped = weight[order[packing.features :]].sum()
-    total: Float[Array, " k"] = best + dropped * (density / 3 - density**2 / 4)
-    return total
-
-
-def _block_losses(
-    block: str, importance: Float[Array, "choices k"], density: Float[Array, " densities"]
-) -> Float[Array, "choices densities"]:
-    """Loss of one block with regular directions, norms and biases free, per choice of importances and density."""
-    shape = (len(importance), len(density))
-    p = np.tile(density, len(importance))[:, None]
-    each = np.repeat(importance, len(density), axis=0)
-    return _best_block(block, Features(p, each))[0].reshape(shape)
-
-
 def block_models(
     block: str, features: Features, members: Int[Array, "choices k"]
 ) -> tuple[Float[Array, " choices"], Float[Array, "choices rows k"]]:
     """Loss and model of a block per choice of members, in the order given: the d rows of its weights, then its biases."""
-    return _best_block(block, Features(features.density[members], features.importance[members]))
+    return best_block(block, Features(features.density[members], features.importance[members]))
 
 
-def _best_block(block: str, features: Features) -> tuple[Float[Array, " batch"], Float[Array, "batch rows k"]]:
+def best_block(block: str, features: Features) -> tuple[Float[Array, " batch"], Float[Array, "batch rows k"]]:
     """Norms and biases of a block with regular directions by descent from equal ones: its loss, and weights and biases."""
     batch, k = features.density.shape
     w = directions(block)
@@ -240,7 +128,7 @@ def _best_block(block: str, features: Features) -> tuple[Float[Array, " batch"],
 
     def objective(x: Float[Array, "b 2k"], which: Int[Array, " b"]) -> tuple[Array, Array]:
         part = Features(features.density[which], features.importance[which])
-        loss, d_weights, d_bias = model_gradient(w * x[:, None, :k], x[:, k:], part, 0.0)
+        loss, d_weights, d_bias = exact_gradient(w * x[:, None, :k], x[:, k:], part)
         return loss, np.concatenate([(d_weights * w).sum(1), d_bias], axis=1)
 
     found = descend(objective, np.tile(start, (batch, 1)), tolerance=1e-7)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,19 @@ from numpy import ndarray as Array
 from ._candidates import naive_boundary
 from ._checks import InputError, densities, importances, real_array
 from ._grade import Grade
-from ._pair import ANTIPODAL_RATIO, onset, spinodal, superposed_states
+from ._pair import (
+    ANTIPODAL_RATIO,
+    antipodal_start,
+    enclose_fold,
+    enclose_onset,
+    enclose_spinodal,
+    model,
+    onset,
+    spinodal,
+    superposed_states,
+    weak_start,
+)
+from ._root import NoRootError
 
 if TYPE_CHECKING:
     import xarray
@@ -20,6 +33,8 @@ if TYPE_CHECKING:
 
 # A second weight below this fraction of the first counts as none: the onset can be continuous.
 RESOLUTION = 1e-3
+# Relative distance below which descent, which stops some 1e-5 above a vanishing second weight, may have missed the lower branch.
+CLOSE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -30,7 +45,9 @@ class Boundary:
     order       'first' (the second weight jumps) or 'continuous' (it grows from zero)
     weights, bias  (..., 2) the superposed state at the boundary; the ignored one is W = (1, 0), b = (0, p/2)
     naive       boundary of the fixed models W = (1, 0) and (1, -1), 2p/(4 - 5p); nan where that exceeds 1
-    grade       NUMERIC
+    enclosure   (..., 2) floats [lower, upper], rounded outwards, proved to hold the crossing of this branch: the importance at which a
+                stationary superposed state has the loss of the ignored one (order 'first'), or the closed form `spinodal`
+    grade       NUMERIC: the crossing is ENCLOSED, that no other state is lower there is only searched for
     """
 
     density: Float[Array, "*densities"]
@@ -39,7 +56,29 @@ class Boundary:
     weights: Float[Array, "*densities 2"]
     bias: Float[Array, "*densities 2"]
     naive: Float[Array, "*densities"]
+    enclosure: Float[Array, "*densities 2"]
     grade: Grade = Grade.NUMERIC
+
+    @property
+    def jump(self) -> Float[Array, "*densities"]:
+        """How far |w2| jumps across the boundary: its value in the superposed state there, 0 where the order is 'continuous'."""
+        size: Array = np.abs(self.weights[..., 1])
+        return size
+
+    @cached_property
+    def spinodals(self) -> Float[Array, "*densities 2"]:
+        """Ends (..., 2) of the hysteresis: the least importance at which the superposed state of the boundary is a local minimum,
+        and the largest at which the ignored one is, `spinodal`. Both are I* where the order is 'continuous'.
+
+        The least is the fold where that minimum meets a saddle (singular Hessian), 15 digits by `enclose_root`. That the minimum
+        reaches down to the fold found is NUMERIC. Computed when first asked for, 0.1 s for each density of order 'first'.
+        """
+        ends = np.stack([self.importance, np.where(self.order == "first", spinodal(self.density), self.importance)], -1)
+        for k in np.ndindex(self.density.shape):
+            if self.order[k] == "first":
+                state = [*self.weights[k], *self.bias[k]]
+                ends[k][0] = enclose_fold(state, float(self.importance[k]), float(self.density[k])).ball[-1]
+        return ends
 
 
 @dataclass(frozen=True)
@@ -86,7 +125,7 @@ def pair_phase(weights: ArrayLike, *, resolution: float = RESOLUTION) -> Array:
 
     Both features are stored when the ratio of the smaller to the larger weight exceeds `resolution` (raise it for trained
     weights, which are noisy). With opposite signs the ratio 0.575 tells weak from antipodal: no optimal model has one between
-    0.5602 and 0.5865 (measured). With equal signs the state is 'aligned': metastable for sparse features, and at p = 1 the mirror
+    0.5643 and 0.5853 (measured). With equal signs the state is 'aligned': metastable for sparse features, and at p = 1 the mirror
     image (x_2 -> 1 - x_2) of the weak state, of the same loss. Raises InputError.
 
     >>> pair_phase([[1.0, 0.0], [1.0, -0.4], [-1.0, 1.0], [0.0, 0.9], [0.9, 0.4]]).tolist()
@@ -108,10 +147,11 @@ def phase_boundary(density: ArrayLike, *, n: int = 2, m: int = 1) -> Boundary:
 
     I* = inf over (W, b) of F_1 / (V - F_2), with F_i the exact error of feature i and V = p/3 - p²/4: the true optimum, all
     weights and biases free. The infimum is attained at a finite second weight (order 'first') or in the limit of a vanishing
-    one, where it is the closed form `spinodal` (order 'continuous'; so found for p between about 0.51 and 0.84).
+    one, where it is the closed form `spinodal` (order 'continuous'; between the tricritical densities of `critical_points`).
 
-    density: scalar or array in (0, 1]. n = 2, m = 1 only. Grade NUMERIC: about ten digits, global as far as the starts reach.
-    The value errs upwards only: every finite state is a witness that I* is not larger.
+    density: scalar or array in (0, 1]. n = 2, m = 1 only. Grade NUMERIC: the crossing of the branch found is proved and enclosed
+    (`enclosure`, 15 digits, for the float density as it stands), so I* is not larger than its upper end. That no other state crosses
+    earlier is the outcome of descent from a few starts, not proved here. `Boundary.spinodals` is the region of hysteresis.
     Raises InputError for a density out of range or another (n, m).
 
     >>> boundary = phase_boundary(0.1)
@@ -121,20 +161,39 @@ def phase_boundary(density: ArrayLike, *, n: int = 2, m: int = 1) -> Boundary:
     _only_two_in_one(n, m)
     p = densities("density", density)
     flat = p.ravel()
-    importance, states = onset(flat)
+    found, states = onset(flat)
+    # Where two branches cross within the error of descent, `onset` may have followed the wrong one: try them all.
     limit = spinodal(flat)
-    ratio = np.abs(states.weights[:, 1] / states.weights[:, 0])
-    first = (importance < limit) & (ratio > RESOLUTION)
-    continuous = ~first[:, None]
-    weights = np.where(continuous, [1.0, 0.0], states.weights)
-    bias = np.where(continuous, np.stack([np.zeros_like(flat), flat / 2], 1), states.bias)
+    antipodal = superposed_states(flat, limit, antipodal_start(flat))
+    close = antipodal.loss <= limit * (flat / 3 - flat**2 / 4) * (1 + CLOSE)
+    importance, order = limit.copy(), np.full(flat.shape, "continuous")
+    weights, bias = np.tile([1.0, 0.0], (len(flat), 1)), np.stack([np.zeros_like(flat), flat / 2], 1)
+    enclosure = np.empty((len(flat), 2))
+    for k, density_ in enumerate(flat.tolist()):
+        closed, cubic = enclose_spinodal(density_)
+        importance[k], enclosure[k] = float(closed.ball[1]), closed.bounds[1]
+        starts = [([*states.weights[k], *states.bias[k]], found[k])]
+        if close[k]:
+            starts.append(([*antipodal.weights[k], *antipodal.bias[k]], limit[k]))
+        if cubic < 0 and found[k] > limit[k] * (1 - CLOSE):
+            starts.append((weak_start(density_), limit[k]))
+        for state, start in starts:
+            try:
+                root = enclose_onset(state, float(start), density_)
+            except NoRootError:  # the branch meets the ignored state continuously
+                continue
+            if root.ball[3] > 0 and root.bounds[4, 1] < enclosure[k, 0]:
+                importance[k], order[k], enclosure[k] = float(root.ball[4]), "first", root.bounds[4]
+                solution = [float(x) for x in model(root.ball[:4], density_)]
+                weights[k], bias[k] = solution[:2], solution[2:]
     return Boundary(
         density=p,
-        importance=np.where(first, importance, limit).reshape(p.shape),
-        order=np.where(first, "first", "continuous").reshape(p.shape),
+        importance=importance.reshape(p.shape),
+        order=order.reshape(p.shape),
         weights=weights.reshape(*p.shape, 2),
         bias=bias.reshape(*p.shape, 2),
         naive=naive_boundary(flat).reshape(p.shape),
+        enclosure=enclosure.reshape(*p.shape, 2),
     )
 
 

@@ -10,7 +10,7 @@ and both M and N are convex. Over a box, M is at least its tangent plane at the 
     R >= (π_1 + π_12)/3 + min over the 8 vertices v of  M(c) + ∇M(c)·(v - c) - 2 N(v).
 
 What is lost is the curvature of M over the box: the square of its widths. Everything is linear in π, so several laws share the work.
-Floats here; `_certificate` repeats the bound in rational arithmetic, by formulas of its own.
+Floats here; `_exact_row` repeats the bound in rational arithmetic, by formulas of its own.
 """
 
 from __future__ import annotations

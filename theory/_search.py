@@ -1,21 +1,22 @@
-"""Search: low minima of the exact loss of many features, by structured and random starts and exchanges between them."""
+"""Search: low minima of the exact loss of many features, by packings, blocks found on their own, random starts, and swaps."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._assignment import assigned_models
+from ._assignment import Candidates, best_packing, regular_blocks
 from ._descent import descend
 from ._features import Features
 from ._law import UNIFORM
-from ._loss import model_gradient
+from ._loss import model_gradient, row_errors
 from ._vertex import VERTEX_N
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Bool, Float, Int
     from numpy import ndarray as Array
 
 FAMILIES = (
@@ -23,15 +24,22 @@ FAMILIES = (
     ("dedicated", "digon", "triangle", "tetrahedron"),
     ("dedicated", "digon", "triangle", "tetrahedron", "pentagon", "hexagon"),
 )
-# Accuracies in units of the loss of a model that ignores everything: while searching, and at the end.
-ROUGH, FINE = 1e-5, 1e-8
-# Evaluations of a first descent, of a longer one for the best, and of one after an exchange.
-FIRST, LONGER, AFTER_EXCHANGE, GLANCE, LAST = 60, 60, 60, 12, 400
-ELITE, CHILDREN, PATIENCE = 8, 16, 1
-# Dropped features that are tried in the place of kept ones.
-SPARE = 3
-# Columns shorter than this count as dropped while features are exchanged.
+# Accuracies in units of the loss of a model that ignores everything: of a first look, while searching, and at the end.
+LOOSE, ROUGH, FINE = 1e-4, 1e-5, 1e-8
+# Evaluations of a first look at a random start, of the descents that follow, and of the last one.
+LOOK, DESCENT, LAST = 25, 60, 400
+# Random starts that are pursued, models that are kept, of which so many are varied at a time, into so many that are pursued.
+PURSUED, ELITE, PARENTS, CHILDREN, PATIENCE = 12, 8, 2, 12, 2
+# Random directions get this norm and bias, and this many features per dimension share them.
+NORM, BIAS, FEWEST, MOST = 1.1, -0.2, 3, 4
+# Irregular blocks: random starts, and the fewest dimensions.
+STARTS, SMALLEST = 48, 3
+# Swaps tried of one model, and dropped features among them.
+SWAPS, SPARE = 300, 3
+# Columns shorter than this count as dropped.
 KEPT = 0.05
+# Gram entries above this are features at an acute angle.
+ACUTE = 0.1
 # Gram entries above this tie features into a block.
 MELT = 0.1
 # Losses closer than this (relative) are taken for the same minimum.
@@ -50,51 +58,39 @@ class Found:
 
 
 def search(features: Features, m: int, restarts: int, seed: int) -> Found:
-    """The lowest minimum found. Starts: the best packings of regular blocks, and `restarts` random models of Xavier size.
+    """The lowest minimum found. Starts: the best packings of regular blocks, packings with irregular blocks, `restarts` random models.
 
-    The descents share a loose accuracy; then the best random ones are exchanged: a feature takes another's place, turns against
-    another, leaves or comes back, two blocks melt, and the descent goes on from there, until PATIENCE rounds bring nothing. Only the
-    best of all is followed to a minimum.
+    Irregular blocks are tried where the best regular packing has features at an acute angle. By tegum additivity a block's loss does not
+    depend on the others: it is searched for by itself, in three dimensions and more while that brings anything, from random
+    directions, and takes part in the integer program. Random starts are followed a little, the best of them swap and exchange features
+    and are followed further. Only the best of all is followed to a minimum.
 
     Grade NUMERIC.
     """
-    n = features.n
     rng = np.random.default_rng(seed)
-    structured = [np.concatenate([w.ravel(), b]) for w, b in _structured(features, m)]
-    spread = np.sqrt(2 / (n + m))
-    random = [np.concatenate([spread * rng.standard_normal(m * n), np.zeros(n)]) for _ in range(restarts)]
     descents = _Descents(features, m)
-    low, level, ends = [], [], []
-    # Apart, and packings without exchanges: they are at their best already, and would crowd out what they cannot reach.
-    for starts, patience in ((structured, 0), (random, PATIENCE)):
-        if not starts:
-            continue
-        x, value, _ = descents.run(np.array(starts), FIRST, ROUGH, everything=True)
-        best = np.argsort(value)[:ELITE]
-        ends.append(np.delete(value, best))
-        x, value, _ = descents.run(x[best], LONGER, ROUGH, everything=True)
-        ends.append(value)
-        idle = 0
-        while idle < patience:
-            x, value = _distinct(x, value)
-            parents = np.where(rng.random(CHILDREN) < 0.5, 0, rng.integers(len(x), size=CHILDREN))
-            children = np.array([_exchange(x[parent], features, m, rng) for parent in parents])
-            children, loss, _ = descents.run(children, AFTER_EXCHANGE, ROUGH, everything=False)
-            idle = 0 if loss.min() < value[0] * (1 - SAME) else idle + 1
-            x, value = np.concatenate([x, children]), np.concatenate([value, loss])
-        if patience:
-            x, value = descents.swaps(*_distinct(x, value))
-        low.append(x[value.argmin()])
-        level.append(value.min())
-    x, value, slope = np.array(low)[[int(np.argmin(level))]], np.zeros(1), np.zeros(1)
+    x, value, ends = np.zeros((0, (m + 1) * features.n)), np.zeros(0), np.zeros(0)
+    if features.law.kind == "independent" and features.law.values == UNIFORM:
+        regular = regular_blocks(features, m, FAMILIES[-1])
+        families = [[regular[name] for name in family if name in regular] for family in FAMILIES]
+        start = _joined([best_packing(features, m, blocks) for blocks in families])
+        x, ends, _ = descents.run(start, 2 * DESCENT, ROUGH, everything=True)
+        value = ends
+        if _acute(x[value.argmin()], m, features.n):
+            x, value = _with_blocks(descents, x, value, families[-1], rng)
+    if restarts:
+        start = _random_models(features, m, restarts, rng)
+        found, level, more = _explore(descents, start, rng)
+        ends = np.concatenate([ends, more])
+        x, value = np.concatenate([x, found[:1]]), np.concatenate([value, level[:1]])
+    x, value, slope = x[[value.argmin()]], np.zeros(1), np.zeros(1)
     # A digit at a time: far from the minimum a contour sum need not be accurate.
     accuracy = ROUGH
     while accuracy > FINE * (1 + 1e-9):
         accuracy = max(accuracy / 10, FINE)
         x, value, slope = descents.run(x, LAST, accuracy, everything=True)
-    w, b = _split(x, m, n)
-    agreeing = int((np.concatenate(ends) <= value[0] * (1 + SAME)).sum())
-    return Found(w[0], b[0], float(slope[0]), len(structured) + len(random), agreeing)
+    w, b = _split(x, m, features.n)
+    return Found(w[0], b[0], float(slope[0]), len(ends), int((ends <= value[0] * (1 + SAME)).sum()))
 
 
 class _Descents:
@@ -116,12 +112,8 @@ class _Descents:
         """End points, losses and slopes; unless `everything`, features that a model drops stay dropped and are not computed."""
         m, n = self.m, self.features.n
         w, b = _split(x, m, n)
-        size = np.linalg.norm(w, axis=1)
-        everything |= self.features.law.kind != "independent"
-        # A rough contour sum is faster than the vertex sums of six to eight features.
-        k = n if everything else min(n, max(int((size > KEPT).sum(1).max()), VERTEX_N + 1))
-        kept = np.sort(np.argsort(-size, axis=1, kind="stable")[:, :k], axis=1)
-        stretch = self.stretch[kept]
+        kept = self._kept(w, everything)
+        k, stretch = kept.shape[1], self.stretch[kept]
         start = np.concatenate(
             [
                 (np.take_along_axis(w, kept[:, None], 2) * stretch[:, None]).reshape(len(x), -1),
@@ -145,30 +137,44 @@ class _Descents:
         w, b = np.zeros_like(w), np.tile(self.features.mean, (len(x), 1))
         np.put_along_axis(w, kept[:, None], part_w / stretch[:, None], 2)
         np.put_along_axis(b, kept, part_b / stretch, 1)
-        rest = self.dropped.sum() - self.dropped[kept].sum(1)
-        return np.concatenate([w.reshape(len(x), -1), b], axis=1), found.value + rest, found.slope * self.scale
+        end = np.concatenate([w.reshape(len(x), -1), b], axis=1)
+        return end, found.value + self._rest(kept), found.slope * self.scale
 
-    def swaps(
-        self, x: Float[Array, "b d"], value: Float[Array, " b"]
-    ) -> tuple[Float[Array, "1 d"], Float[Array, " 1"]]:
-        """Let any two features of the best model trade places, until no trade brings anything."""
-        x, value = x[:1], value[:1]
-        while True:
-            w, b = _split(x, self.m, self.features.n)
-            size = np.linalg.norm(w[0], axis=0)
-            order = np.argsort(-size)
-            kept = int((size > KEPT).sum())
-            children = []
-            for first, i in enumerate(order[:kept]):
-                for j in order[first + 1 : kept + SPARE]:
-                    child = w[0].copy(), b[0].copy()
-                    _swap(*child, i, j)
-                    children.append(np.concatenate([child[0].ravel(), child[1]]))
-            trial, loss, _ = self.run(np.array(children), GLANCE, ROUGH, everything=False)
-            trial, loss, _ = self.run(trial[np.argsort(loss)[:CHILDREN]], AFTER_EXCHANGE, ROUGH, everything=False)
-            if loss.min() >= value[0] * (1 - SAME):
-                return x, value
-            x, value = trial[[loss.argmin()]], loss[[loss.argmin()]]
+    def loss(self, x: Float[Array, "b d"]) -> Float[Array, " b"]:
+        """The losses, loosely; dropped features at their best."""
+        w, b = _split(x, self.m, self.features.n)
+        kept = self._kept(w, everything=False)
+        part = self._part(kept)
+        tolerance = LOOSE * self.scale / (kept.shape[1] * np.broadcast_to(part.importance, kept.shape))
+        w, b = np.take_along_axis(w, kept[:, None], 2), np.take_along_axis(b, kept, 1)
+        errors = (part.importance * row_errors(w, b, part, tolerance)).sum(1)
+        loss: Float[Array, " b"] = errors / self.scale + self._rest(kept)
+        return loss
+
+    def swapped(self, x: Float[Array, " d"]) -> Float[Array, "swaps d"]:
+        """The model with two features in each other's place, in every way: those it keeps, and a few that it drops."""
+        w, b = _split(x[None], self.m, self.features.n)
+        size = np.linalg.norm(w[0], axis=0)
+        order = np.lexsort((-self.dropped, -np.where(size > KEPT, size, 0.0)))
+        kept = int((size > KEPT).sum())
+        pairs = [(i, j) for i, j in combinations(order[: kept + SPARE], 2) if size[i] > KEPT]
+        if len(pairs) > SWAPS:
+            pairs = [pairs[i] for i in np.linspace(0, len(pairs) - 1, SWAPS).astype(int)]
+        where = np.tile(np.arange(len(size)), (len(pairs), 1))
+        for row, (i, j) in zip(where, pairs, strict=True):
+            row[i], row[j] = j, i
+        columns = w[0][:, where].transpose(1, 0, 2).reshape(len(pairs), -1)
+        models: Float[Array, "swaps d"] = np.concatenate([columns, b[0][where]], axis=1)
+        return models
+
+    def _kept(self, w: Float[Array, "b m n"], everything: bool) -> Int[Array, "b k"]:
+        """The features to compute, in their order."""
+        n = w.shape[2]
+        size = np.linalg.norm(w, axis=1)
+        everything |= self.features.law.kind != "independent"
+        # A rough contour sum is faster than the vertex sums of six to eight features.
+        k = n if everything else min(n, max(int((size > KEPT).sum(1).max()), VERTEX_N + 1))
+        return np.sort(np.argsort(-size, axis=1, kind="stable")[:, :k], axis=1)
 
     def _part(self, kept: Int[Array, "c k"]) -> Features:
         """The kept features, of each model its own."""
@@ -177,25 +183,141 @@ class _Descents:
             return features  # all are kept, in their order
         return Features(features.density[kept], features.importance[kept], values=features.law.values)
 
+    def _rest(self, kept: Int[Array, "b k"]) -> Float[Array, " b"]:
+        """The loss of the features that are not computed."""
+        rest: Float[Array, " b"] = self.dropped.sum() - self.dropped[kept].sum(1)
+        return rest
 
-def _structured(features: Features, m: int) -> list[tuple[Float[Array, "m n"], Float[Array, " n"]]]:
-    """The best packings; none where their losses are not known in closed form."""
-    if features.law.kind != "independent" or features.law.values != UNIFORM:
-        return []
-    return assigned_models(features, m, FAMILIES)
+
+def _explore(
+    descents: _Descents, start: Float[Array, "b d"], rng: np.random.Generator | None = None
+) -> tuple[Float[Array, "k d"], Float[Array, " k"], Float[Array, " b"]]:
+    """The best models from random starts, lowest first, their losses, and the losses of all starts before any swap."""
+    x, ends, _ = descents.run(start, LOOK, LOOSE, everything=False)
+    best = np.argsort(ends)[:PURSUED]
+    x = np.array([_settled(descents, x[i], ends[i]) for i in best])
+    x, value, _ = descents.run(x, DESCENT, ROUGH, everything=False)
+    return *_improved(descents, x, value, rng), ends
+
+
+def _settled(descents: _Descents, x: Float[Array, " d"], value: float) -> Float[Array, " d"]:
+    """The model after swaps, the best one each time, without any descent, until none brings anything."""
+    while True:
+        trial = descents.swapped(x)
+        loss = descents.loss(trial)
+        if loss.min() >= value * (1 - SAME):
+            return x
+        x, value = trial[loss.argmin()], float(loss.min())
+
+
+def _improved(
+    descents: _Descents, x: Float[Array, "b d"], value: Float[Array, " b"], rng: np.random.Generator | None = None
+) -> tuple[Float[Array, "k d"], Float[Array, " k"]]:
+    """Swaps followed by descents, of the best models not yet varied, until PATIENCE rounds bring nothing; lowest first.
+
+    With `rng` random exchanges besides: features that depend on each other form blocks that swaps do not reach.
+    """
+    fresh, idle = np.ones(len(x), bool), 0
+    x, value, fresh = _distinct(x, value, fresh)
+    while idle < PATIENCE and fresh.any():
+        parents = np.flatnonzero(fresh)[:PARENTS]
+        fresh[parents] = False
+        trial = np.concatenate([descents.swapped(x[i]) for i in parents])
+        trial = trial[np.argsort(descents.loss(trial))[:CHILDREN]]
+        if rng is not None:
+            which = np.where(rng.random(CHILDREN) < 0.5, 0, rng.integers(len(x), size=CHILDREN))
+            others = [_exchange(x[i], descents.features, descents.m, rng) for i in which]
+            trial = np.concatenate([trial, np.array(others)])
+        trial, loss, _ = descents.run(trial, DESCENT, ROUGH, everything=False)
+        idle = 0 if loss.min() < value[0] * (1 - SAME) else idle + 1
+        x, value = np.concatenate([x, trial]), np.concatenate([value, loss])
+        x, value, fresh = _distinct(x, value, np.concatenate([fresh, np.ones(len(trial), bool)]))
+    return x, value
+
+
+def _with_blocks(
+    descents: _Descents,
+    x: Float[Array, "b d"],
+    value: Float[Array, " b"],
+    blocks: list[Candidates],
+    rng: np.random.Generator,
+) -> tuple[Float[Array, "c d"], Float[Array, " c"]]:
+    """The models given and those of packings with irregular blocks, of SMALLEST dimensions and more while that brings anything."""
+    features, m = descents.features, descents.m
+    for d in range(min(SMALLEST, m), m + 1):
+        blocks = [*blocks, _block(features, m, d, rng)]
+        start = _joined([best_packing(features, m, blocks)])
+        start, loss, _ = descents.run(start, DESCENT, ROUGH, everything=False)
+        better = loss[0] < value.min() * (1 - SAME)
+        x, value = np.concatenate([x, start]), np.concatenate([value, loss])
+        if not better:
+            break
+    return _improved(descents, x, value)
+
+
+def _block(features: Features, m: int, d: int, rng: np.random.Generator) -> Candidates:
+    """An irregular block in d dimensions, found on the features beyond two per dimension left, and moved to those before and after."""
+    n = features.n
+    order = np.argsort(-features.importance * features.variance, kind="stable")
+    first = min(2 * (m - d), max(n - max(MOST * d, VERTEX_N + 1), 0))
+    tail = order[first:]
+    alone = Features(features.density[tail], features.importance[tail])
+    best, _, _ = _explore(_Descents(alone, d), _random_models(alone, d, STARTS, rng))
+    w, b = _split(best[:1], d, len(tail))
+    size = np.linalg.norm(w[0], axis=0)
+    # At least as many as are computed anyway, so that none but the block's grow while it adapts.
+    ranks = first + np.sort(np.argsort(-size, kind="stable")[: max(int((size > KEPT).sum()), VERTEX_N + 1)])
+    model = np.concatenate([w[0], b])[:, ranks - first]
+    members = np.array([order[ranks + t] for t in range(-min(ranks[0], 2 * d), min(n - 1 - ranks[-1], d) + 1)])
+    start = np.zeros((len(members), d + 1, n))
+    start[:, d] = features.mean
+    np.put_along_axis(start, members[:, None], model[None], 2)
+    moved = _Descents(features, d)
+    x, value, _ = moved.run(start.reshape(len(members), -1), DESCENT, ROUGH, everything=False)
+    models = np.take_along_axis(x.reshape(len(members), d + 1, n), members[:, None], 2)
+    rest = 1 - moved.dropped[members].sum(1)
+    return Candidates(members, (value - rest) * moved.scale, models)
+
+
+def _random_models(features: Features, m: int, count: int, rng: np.random.Generator) -> Float[Array, "count d"]:
+    """Random directions for the most important features, FEWEST to MOST per dimension, the others dropped."""
+    n = features.n
+    rank = np.argsort(np.argsort(-features.importance * features.variance, kind="stable"))
+    sharing = rng.integers(min(FEWEST * m, n), min(MOST * m, n) + 1, size=(count, 1))
+    w = rng.standard_normal((count, m, n))
+    w *= NORM / np.linalg.norm(w, axis=1, keepdims=True)
+    kept = rank < sharing
+    w *= kept[:, None]
+    return np.concatenate([w.reshape(count, -1), np.where(kept, BIAS, features.mean)], axis=1)
+
+
+def _joined(models: list[tuple[Float[Array, "m n"], Float[Array, " n"]]]) -> Float[Array, "b d"]:
+    return np.array([np.concatenate([w.ravel(), b]) for w, b in models])
 
 
 def _split(x: Float[Array, "b d"], m: int, n: int) -> tuple[Float[Array, "b m n"], Float[Array, "b n"]]:
     return x[:, : m * n].reshape(-1, m, n), x[:, m * n :]
 
 
-def _distinct(x: Float[Array, "b d"], value: Float[Array, " b"]) -> tuple[Float[Array, "k d"], Float[Array, " k"]]:
-    """The best ELITE models of different loss, lowest first."""
+def _acute(x: Float[Array, " d"], m: int, n: int) -> bool:
+    """Whether two features are at an acute angle: more share the dimensions than digons and simplices can hold."""
+    w = x[: m * n].reshape(m, n)
+    return bool((w.T @ w - np.diag((w**2).sum(0))).max() > ACUTE)
+
+
+def _distinct(
+    x: Float[Array, "b d"], value: Float[Array, " b"], fresh: Bool[Array, " b"]
+) -> tuple[Float[Array, "k d"], Float[Array, " k"], Bool[Array, " k"]]:
+    """The best ELITE models of different loss, lowest first; one is fresh if all of its loss are."""
     kept: list[int] = []
+    new: list[bool] = []
     for i in np.argsort(value):
-        if len(kept) < ELITE and (not kept or value[i] > value[kept[-1]] * (1 + SAME)):
+        if kept and value[i] <= value[kept[-1]] * (1 + SAME):
+            new[-1] &= bool(fresh[i])
+        elif len(kept) < ELITE:
             kept.append(int(i))
-    return x[kept], value[kept]
+            new.append(bool(fresh[i]))
+    return x[kept], value[kept], np.array(new)
 
 
 def _swap(w: Float[Array, "m n"], b: Float[Array, " n"], i: int, j: int) -> None:

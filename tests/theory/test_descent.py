@@ -39,3 +39,18 @@ def test_starts_do_not_influence_each_other():
 
 def test_running_out_of_evaluations_is_reported():
     assert not descend(rosenbrock, np.array([[-1.5, 2.0]]), evaluations=3).converged.any()
+
+
+def test_quasi_newton_steps_learn_the_hessian():
+    """Condition number 10^4 in six dimensions: some 25 evaluations; steepest descent would need tens of thousands."""
+    rng = np.random.default_rng(0)
+    axes = np.linalg.qr(rng.standard_normal((6, 6)))[0]
+    hessian = axes @ np.diag(np.geomspace(1e-4, 1, 6)) @ axes.T
+    found = descend(
+        lambda x, _: (((x @ hessian) * x).sum(1) / 2, x @ hessian),
+        rng.standard_normal((5, 6)),
+        tolerance=1e-9,
+        evaluations=60,
+    )
+    assert found.converged.all()
+    assert found.slope.max() <= 1e-9

@@ -1,0 +1,241 @@
+"""Proofs of the optimal state of two features: what is true is proved and replayed, what is false is neither proved nor accepted."""
+
+from __future__ import annotations
+
+import copy
+import json
+from base64 import b85decode
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from zlib import decompress
+
+import numpy as np
+import pytest
+from flint import fmpq
+
+from tegum.theory import (
+    CertificateError,
+    Features,
+    InputError,
+    check_pair,
+    expected_loss,
+    pair_map,
+    phase_boundary,
+    prove_pair,
+    spinodal,
+)
+from tegum.theory import _exact_row as exact
+from tegum.theory._row_box import row_error
+
+
+def law(p):
+    return np.array([[(1 - p) ** 2, p * (1 - p), p * (1 - p), p * p]])
+
+
+# Cells well inside a phase: cheap to prove.
+TRUE = [
+    (("1/10", "1/10"), ("0", "1/30"), "ignored"),
+    (("1/10", "3/25"), ("0", ("1/40", "3/100")), "ignored"),
+    (("1/10", "1/10"), ("1/2", "1"), "antipodal"),
+    (("1/10", "3/25"), ("1/3", ("2/5", "1/2")), "antipodal"),
+    (("7/10", "7/10"), ("39/50", "39/50"), "weak"),
+]
+
+
+@pytest.fixture(scope="module")
+def proofs():
+    return [prove_pair(*case) for case in TRUE]
+
+
+def test_true_claims_are_proved_and_replayed(proofs):
+    for (density, _, state), proof in zip(TRUE, proofs, strict=True):
+        assert proof is not None
+        claim = check_pair(json.loads(json.dumps(proof)))
+        assert claim.state == state == proof["state"]
+        assert tuple(str(x) for x in claim.density) == density
+
+
+def test_proved_states_agree_with_descent(proofs):
+    """The state left to descent is the one proved: an independent search from random starts finds nothing better or different."""
+    rng = np.random.default_rng(0)
+    for proof in proofs:
+        p, weight = float(Fraction(proof["density"][1])), float(Fraction(proof["importance"][1][1]))
+        w = rng.normal(0, 0.8, (4000, 2))
+        b = rng.normal(0, 0.3, (4000, 2))
+        loss = expected_loss(w[:, None], b, Features(p, [1, weight]))
+        ratio = np.abs(w).min(1) / np.abs(w).max(1)
+        best = weight * (p / 3 - p**2 / 4)
+        if proof["state"] != "ignored":
+            w1, w2, b1, b2 = (float(Fraction(x)) for x in proof["witness"])
+            witness = float(expected_loss(np.array([[w1, w2]]), [b1, b2], Features(p, [1, weight])))
+            assert witness < best
+            best = witness
+        allowed = {
+            "ignored": np.zeros(4000, bool),
+            "antipodal": (ratio > 23 / 40) & (w.prod(1) < 0),
+            "weak": ratio < 23 / 40,
+        }[proof["state"]]
+        assert (loss[~allowed] > best).all()
+
+
+FALSE = [
+    (("1/10", "1/10"), ("0", "1/20"), "ignored"),  # I* = 0.04872
+    (("1/10", "3/25"), ("0", "1/20"), "ignored"),  # true on part of the cell only
+    (("1/10", "1/10"), ("1/25", "1/25"), "antipodal"),
+    (("1/10", "1/10"), ("1/2", "1/2"), "weak"),
+    (("3/10", "3/10"), ("3/10", "3/10"), "weak"),
+    (("7/10", "7/10"), ("39/50", "39/50"), "antipodal"),
+]
+
+
+@pytest.mark.parametrize("case", FALSE)
+def test_false_claims_are_not_proved(case):
+    assert prove_pair(*case, limit=800) is None
+
+
+def test_hand_edited_claims_are_refused(proofs):
+    """A good certificate cannot be made to claim a false state, by its words or by its numbers."""
+    ignored, _, antipodal, _, weak = proofs
+    for proof, changes in (
+        (ignored, {"importance": [["0", "0"], ["1/20", "1/20"]]}),
+        (antipodal, {"state": "weak"}),
+        (antipodal, {"importance": [["1/25", "1/25"], ["1", "1"]]}),
+        (weak, {"state": "antipodal"}),
+        (weak, {"importance": [["3/5", "3/5"], ["39/50", "39/50"]]}),
+        (weak, {"density": ["3/10", "3/10"]}),
+    ):
+        with pytest.raises(CertificateError):
+            check_pair(proof | changes)
+
+
+@pytest.mark.parametrize(
+    ("which", "edit"),
+    [
+        (0, lambda c: c["core"].update(delta="1/10")),
+        (0, lambda c: c["core"].update(low="99/100")),
+        (0, lambda c: c["core"].update(eta="1/1000000")),
+        (0, lambda c: c["core"].update(eta="999/1000")),
+        (0, lambda c: c["core"].update(top="1")),
+        (0, lambda c: c["core"].update(bottom="1")),
+        (0, lambda c: c["core"].update(bottom="x")),
+        (0, lambda c: c["core"]["trees"].__setitem__(1, "c")),
+        (0, lambda c: c["core"]["trees"].pop()),
+        (0, lambda c: c.pop("core")),
+        (2, lambda c: c["extent"].__setitem__(0, "1")),
+        (2, lambda c: c["extent"].__setitem__(1, "1")),
+        (2, lambda c: c["witness"].__setitem__(0, "3/2")),
+        (2, lambda c: c["witness"].__setitem__(3, "1/0")),
+        (2, lambda c: c.update(tree=".")),
+        (2, lambda c: c.update(tree=c["tree"] + ".")),
+        (2, lambda c: c.update(tree=c["tree"][:-1])),
+        (2, lambda c: c.update(tree=c["tree"].replace("y", "x", 1))),
+        (2, lambda c: c.update(tree=c["tree"].replace("b", "c", 1))),
+        (2, lambda c: c.update(tree=None)),
+        (1, lambda c: c.update(density=["1/10", "1/2"])),
+        (3, lambda c: c.update(importance=[["1/3", "1/3"], ["2/5", "2"]])),
+    ],
+)
+def test_changed_certificates_fail(proofs, which, edit):
+    changed = copy.deepcopy(proofs[which])
+    edit(changed)
+    with pytest.raises(CertificateError):
+        check_pair(changed)
+
+
+def test_core_lemmas_at_random_points():
+    """F1(1 + kγ, ±k, kβ)/k² does not rise with k; F2 >= V - V max(2d - c², 0) while |c| + d <= p/4; the bounds by slope alone."""
+    rng = np.random.default_rng(1)
+    offsets = np.linspace(-8, 5, 2001)
+    for _ in range(300):
+        p = rng.uniform(0.01, 1)
+        variance = p / 3 - p**2 / 4
+        gamma, beta = rng.normal(0, 2, 2)
+        k = np.sort(rng.uniform(0.02, 0.8, 6))
+        k = k[1 + k * gamma >= 0]
+        scaled = row_error(1 + k * gamma, k * rng.choice([-1, 1]), k * beta, law(p))[:, 0] / k**2
+        assert (np.diff(scaled) <= 1e-9).all()
+        c = rng.uniform(-p / 4, p / 4)
+        d = (p / 4 - abs(c)) * rng.random()
+        near = row_error(np.full(2001, d), np.full(2001, c), offsets / 8, law(p))
+        assert near.min() >= variance * (1 - max(2 * d - c * c, 0)) - 1e-12
+        a, t = rng.uniform(0, 6), rng.normal(0, 2)
+        least = row_error(np.full(2001, a), np.full(2001, t), offsets, law(p)).min()
+        assert least >= ((1 - a) ** 2 * variance if a < 1 else p * ((a - 1) / (a + 1)) ** 2 / 3) - 1e-12
+
+
+def test_row_bound_is_the_least_of_the_vertices():
+    rng = np.random.default_rng(2)
+    laws = [(fmpq(49, 100), fmpq(21, 100), fmpq(21, 100), fmpq(9, 100)), (fmpq(0), fmpq(1), fmpq(0), fmpq(2))]
+    for _ in range(40):
+        ends = np.sort(rng.integers(-64, 64, (3, 2)), axis=1)
+        ends[0] = np.sort(np.abs(ends[0]))
+        box = [(fmpq(int(lo), 32), fmpq(int(hi), 32)) for lo, hi in ends]
+        columns = zip(*(values for _, values in exact.vertex_bounds(*box, laws)), strict=True)
+        assert exact.row_bound(*box, laws) == [min(column) for column in columns]
+
+
+@pytest.mark.slow
+def test_proofs_close_in_on_the_boundary():
+    """Where superposition sets in, and where it does so continuously, both sides are proved within 3 %."""
+    for p, below, above in ((0.3, 0.97, 1.03), (0.6, 0.7, 1.03)):
+        onset = float(phase_boundary(p).importance)
+        assert onset <= float(spinodal(p)) + 1e-9
+        for factor, states in ((below, {"ignored"}), (above, {"weak", "antipodal"})):
+            line = f"{onset * factor:.6f}"
+            proof = prove_pair((str(p), str(p)), ("0" if factor < 1 else line, line), "ignored" if factor < 1 else None)
+            assert proof is not None
+            assert check_pair(proof).state in states
+
+
+STORED = Path(__file__).parents[2] / "papers" / "runs" / "pair_proofs.json"
+
+
+def stored_proofs():
+    body = json.loads(STORED.read_text(encoding="utf-8"))
+    return [{**proof, "tree": decompress(b85decode(proof["tree"])).decode()} for proof in body["proofs"]]
+
+
+def test_small_stored_proofs_replay():
+    small = [proof for proof in stored_proofs() if len(proof["tree"]) < 2000]
+    assert len(small) >= 5
+    for proof in small:
+        assert check_pair(proof).state == proof["state"]
+
+
+@pytest.mark.slow
+def test_stored_proofs_replay():
+    """All but the longest, shortest first."""
+    proofs = sorted(stored_proofs(), key=lambda proof: len(proof["tree"]))
+    for proof in proofs[: len(proofs) // 2]:
+        assert check_pair(proof).state == proof["state"]
+
+
+@pytest.mark.slow
+def test_map_covers_what_it_says():
+    """Cells and undecided ones together tile each column, and both are disjoint."""
+    found = pair_map([0.25, 0.28], limit=600, depth=0)
+    spans = [tuple(tuple(Fraction(x) for x in line) for line in proof["importance"]) for proof in found.proofs]
+    spans += [cell[1:] for cell in found.undecided]
+    ordered = sorted(spans)
+    assert ordered[0][0] == (0, 0)
+    assert ordered[-1][1] == (1, 1)
+    assert all(a[1] == b[0] for a, b in pairwise(ordered))
+    assert {check_pair(proof).state for proof in found.proofs} <= {"ignored", "antipodal", "weak"}
+
+
+@pytest.mark.parametrize(
+    ("density", "importance", "state", "message"),
+    [
+        ((0.0, 0.1), (0.1, 0.2), None, "density must be"),
+        ((0.2, 0.1), (0.1, 0.2), None, "density must be"),
+        ((0.1, 0.2), (0.2, 0.1), None, "importance must be"),
+        ((0.1, 0.2), (0.2, 1.5), None, "importance must be"),
+        ((0.1, 0.1), ((0.1, 0.2), (0.3, 0.4)), None, "importance must be"),
+        ((0.1, 0.1), (0.1, 0.2), "aligned", "state must be one of"),
+        (("a", "1/2"), (0.1, 0.2), None, "numbers"),
+    ],
+)
+def test_bad_input(density, importance, state, message):
+    with pytest.raises(InputError, match=message):
+        prove_pair(density, importance, state)

@@ -1,0 +1,453 @@
+"""Pair proof: which state of two features in one dimension is optimal, proved on cells of (density, importance).
+
+A cell is p0 <= p <= p1 with the importance between two lines in p. For a fixed model L is quadratic in p and linear in I, so along a
+line L - target is a cubic in p: it is positive on the cell if its four Bernstein coefficients are, on both lines. Each coefficient is
+an error under weights of the patterns of activity (`_laws`), bounded below over boxes of models by `_row_box`.
+
+For fixed W the two biases decouple, so a box of (w1, w2) needs min over b1 and min over b2 apart, each over a partition of its range.
+Boxes are bisected until their bounds suffice. What is left out, and why that is allowed, stands in `_pair_check`, which replays
+the log in rational arithmetic; floats here only look for it.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy import ndarray as Array
+
+from ._checks import InputError
+from ._pair import superposed_states
+from ._row_box import row_bounds, row_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+STATES = ("ignored", "weak", "antipodal")
+# |w2/w1| (or its inverse) that parts the two superposed states.
+RATIO = 23 / 40
+# Own slopes from FAR on are bounded by φ alone; boxes give up below SMALLEST; float bounds need ROOM to survive exact arithmetic.
+FAR, SMALLEST, ROOM = 3.0, 2.0**-16, 1e-10
+# Boxes handled at once.
+BATCH = 1500
+
+Number = float | str | Fraction
+Line = tuple[Fraction, Fraction]
+
+
+class Cell(NamedTuple):
+    """The inequalities of a cell: `cubic` F_1 + `lines` F_2 > target, F_i the errors of the outputs under the laws.
+
+    laws (k, 4)  weights of the patterns, whose errors are the Bernstein coefficients in p; k = 3, or 1 at a single density
+    variance (k,)  V for each law
+    cubic (c, k)  coefficients of a quadratic to those of the same polynomial as a cubic
+    lines (l, c, k)  ... and to those of its product with the importance along each line
+    target, ignored (l, c)  loss to be beaten, and I V
+    """
+
+    laws: Array
+    variance: Array
+    cubic: Array
+    lines: Array
+    target: Array
+    ignored: Array
+    density: float
+
+    def excess(self, first: Array, second: Array) -> Array:
+        """(boxes, lines, c): what bounds (boxes, k) on the errors leave above the target."""
+        total: Array = (first @ self.cubic.T)[:, None] + np.einsum("bk,lck->blc", second, self.lines)
+        return total - self.target * (1 + ROOM)
+
+
+class Row(NamedTuple):
+    """Boxes of one output: own slope a and other slope t, each (k, 2)."""
+
+    own: Array
+    other: Array
+
+    def offsets(self) -> Array:
+        """(k, 2): below, the output is 0; above, it is at least 1 and the error rises with b. Neither end is beaten outside."""
+        low = -(self.own[:, 1] + np.maximum(self.other[:, 1], 0))
+        return np.stack([low, 1 + np.maximum(-self.other[:, 0], 0)], 1)
+
+
+class Cover:
+    """Partitions of the offsets of boxes, with the bounds on their cells: nodes that know their first child."""
+
+    def __init__(self, row: Row, law: Array, density: float, box: Array) -> None:
+        self.row, self.law, self.density = row, law, density
+        self.box = box
+        self.offset = row.offsets()[box]
+        self.bound = self._bounds(self.box, self.offset)
+        self.child = np.full(len(box), -1)
+
+    def _bounds(self, box: Array, offset: Array) -> Array:
+        ends = np.stack([self.row.own[box], self.row.other[box], offset], 1)
+        bounds: Array = row_bounds(ends.mean(2), (ends[..., 1] - ends[..., 0]) / 2, self.law).min(1)
+        return bounds
+
+    def minima(self) -> Array:
+        """(k, laws): least bound over the leaves of each box, inf where it has none."""
+        leaf = self.child < 0
+        least = np.full((len(self.row.own), len(self.law)), np.inf)
+        np.minimum.at(least, self.box[leaf], self.bound[leaf])
+        return least
+
+    def split(self, need: Array) -> Array:
+        """Bisect the leaves whose bound is below `need` (k, laws) while that can help; the boxes touched."""
+        leaf = np.flatnonzero(self.child < 0)
+        leaf = leaf[(self.bound[leaf] < need[self.box[leaf]]).any(1)]
+        lo, hi = self.offset[leaf].T
+        # The bound loses E (x1 da + x2 dt + db)² where the output is positive: no use in db far below the other two.
+        own, other = self.row.own[self.box[leaf]], self.row.other[self.box[leaf]]
+        floor = self.density * ((own[:, 1] - own[:, 0]) ** 2 + (other[:, 1] - other[:, 0]) ** 2) / 3
+        mass = np.where(hi > 0, 1.0, min(1.0, 2 * self.density))
+        leaf = leaf[mass * (hi - lo) ** 2 > floor]
+        if not len(leaf):
+            return np.empty(0, int)
+        lo, hi = self.offset[leaf].T
+        middle = (lo + hi) / 2
+        self.child[leaf] = len(self.box) + 2 * np.arange(len(leaf))
+        box = np.repeat(self.box[leaf], 2)
+        offset = np.stack([lo, middle, middle, hi], 1).reshape(-1, 2)
+        self.box = np.concatenate([self.box, box])
+        self.offset = np.concatenate([self.offset, offset])
+        self.bound = np.concatenate([self.bound, self._bounds(box, offset)])
+        self.child = np.concatenate([self.child, np.full(len(box), -1)])
+        touched: Array = np.unique(box)
+        return touched
+
+    def middles(self, count: int) -> Array:
+        """(count,): an offset of each box, the middle of its leaf of least bound."""
+        leaf = np.flatnonzero(self.child < 0)
+        leaf = leaf[np.argsort(-self.bound[leaf].min(1), kind="stable")]
+        out: Array = np.zeros(count)
+        out[self.box[leaf]] = self.offset[leaf].mean(1)
+        return out
+
+    def log(self, node: int, goal: Array) -> str:
+        """Partition below a node in preorder: b bisected, c a cell. No deeper than the goal asks."""
+        child = int(self.child[node])
+        if child < 0 or (self.bound[node] >= goal).all():
+            return "c"
+        return "b" + self.log(child, goal) + self.log(child + 1, goal)
+
+
+def prove_pair(
+    density: Sequence[Number],
+    importance: Sequence[Number | Sequence[Number]],
+    state: str | None = None,
+    *,
+    limit: int = 40000,
+) -> dict[str, object] | None:
+    """A certificate that `state` is optimal for n = 2, m = 1 on a cell of (density, importance of feature 2), or None.
+
+    The cell is density = (p0, p1), 0 < p0 <= p1 <= 1, with the importance between two lines in p, importance = (lower, upper), each
+    a number or (value at p0, value at p1), 0 <= lower <= upper <= 1; feature 1 has importance 1 and I > 1 follows by exchange.
+    What the states claim, of all models at every point of the cell (V = p/3 - p²/4):
+
+        'ignored'    no model has a loss below I V, that of W = (1, 0), b = (0, p/2); the lower line is taken to be 0
+        'antipodal'  every optimal model has w1 w2 < 0 and min(|w1|, |w2|) > 23/40 max(|w1|, |w2|)
+        'weak'       every optimal model has w1 w2 != 0 and min(|w1|, |w2|) < 23/40 max(|w1|, |w2|); either sign, since at p = 1
+                     the mirror image x2 -> 1 - x2 ties
+
+    None for `state` takes the one that descent finds at the centre. Numbers may be strings like '1/3'; a float stands for its
+    shortest decimal. None is returned when the search passes `limit` boxes or meets a model that contradicts the claim; it means
+    undecided. Grade of the claim: EXACT once `check_pair` accepts the certificate, a JSON-able dict. Raises InputError.
+
+    >>> from tegum.theory import check_pair
+    >>> proof = prove_pair(("1/10", "1/10"), ("1/2", "1/2"))
+    >>> proof["state"], check_pair(proof).state
+    ('antipodal', 'antipodal')
+    """
+    p = _pair_of(density)
+    lines = [_pair_of((line, line) if isinstance(line, float | int | str | Fraction) else line) for line in importance]
+    if not 0 < p[0] <= p[1] <= 1:
+        raise InputError(f"density must be (low, high) with 0 < low <= high <= 1, got {density!r}")
+    single = p[0] < p[1] or all(low == high for low, high in lines)
+    if len(lines) != 2 or not single or not all(0 <= low <= high <= 1 for low, high in zip(*lines, strict=True)):
+        raise InputError(
+            "importance must be (lower, upper) within [0, 1], a line being one number at a single density; "
+            f"exchange the features beyond 1; got {importance!r}"
+        )
+    centre = _optimum((p[0] + p[1]) / 2, sum((x + y for x, y in lines), Fraction(0)) / 4)
+    state = state or centre[0]
+    if state not in STATES:
+        raise InputError(f"state must be one of {', '.join(STATES)} or None, got {state!r}")
+    head: dict[str, object] = {"state": state, "density": [str(x) for x in p]}
+    if state != "ignored" and not all(lines[0]):
+        return None
+    if state == "ignored":
+        lines = [lines[1]]
+        cell = _cell(p, lines, None)
+        found = _core(cell, p, lines[0])
+        if found is None:
+            return None
+        core, delta = found
+        skip = _near(delta)
+        head |= {"importance": [["0", "0"], [str(x) for x in lines[0]]], "core": core}
+    else:
+        witness = [Fraction(round(x * 2**16), 2**16) for x in centre[1]]
+        cell = _cell(p, lines, [float(x) for x in witness])
+        skip = _within if state == "antipodal" else _beside
+        here = np.array([[[float(x)] * 2 for x in witness[:2]]])
+        if (cell.target >= cell.ignored * (1 - ROOM)).any() or not skip(here).all():
+            return None
+        head |= {"importance": [[str(x) for x in line] for line in lines], "witness": [str(x) for x in witness]}
+    extent = _extent(cell)
+    if extent is None:
+        return None
+    root = np.array([[0, extent[0]], [-extent[1], extent[1]]])
+    tree = _tree(root, lambda box: _prove(cell, skip, box), lambda box: _costs(cell, box), limit)
+    return None if tree is None else head | {"extent": [str(Fraction(x)) for x in extent], "tree": tree}
+
+
+def _pair_of(values: Sequence[Number]) -> Line:
+    try:
+        first, second = (Fraction(repr(float(x))) if isinstance(x, float) else Fraction(x) for x in values)
+    except (TypeError, ValueError, ZeroDivisionError):
+        raise InputError(f"density and importance must be pairs of finite numbers, got {values!r}") from None
+    return first, second
+
+
+def _optimum(density: Fraction, importance: Fraction) -> tuple[str, list[float]]:
+    """State at a point as descent finds it, and the best superposed model (w1, w2, b1, b2)."""
+    p, weight = float(density), float(importance)
+    found = superposed_states(np.array([p]), np.array([weight]))
+    w1, w2 = np.abs(found.weights[0])
+    superposed = "antipodal" if min(w1, w2) > RATIO * max(w1, w2) else "weak"
+    state = superposed if found.loss[0] < weight * (p / 3 - p**2 / 4) * (1 - ROOM) else "ignored"
+    return state, [*found.weights[0], *found.bias[0]]
+
+
+def _times_line(start: float, end: float) -> Array:
+    """(4, 3): Bernstein coefficients of a quadratic to those of its product with the line from `start` to `end`."""
+    return np.array([[start, 0, 0], [end / 3, 2 * start / 3, 0], [0, 2 * end / 3, start / 3], [0, 0, end]])
+
+
+def _cell(density: Line, lines: Sequence[Line], witness: Sequence[float] | None) -> Cell:
+    """Inequalities L > loss of the witness model, or I V without one, on a cell."""
+    p, q = map(float, density)
+    # The law of density p is quadratic in p; these are its Bernstein coefficients (none, only own, only other, both).
+    pairs = ((p, p), (p, q), (q, q)) if p < q else ((p, p),)
+    laws = np.array([[(1 - x) * (1 - y), *2 * [(x * (1 - y) + y * (1 - x)) / 2], x * y] for x, y in pairs])
+    variance = np.array([(x + y) / 6 - x * y / 4 for x, y in pairs])
+    ends = [tuple(map(float, line)) for line in lines]
+    cubic, *times = [_times_line(*line) if p < q else np.array([[line[0]]]) for line in [(1.0, 1.0), *ends]]
+    products = np.stack(times)
+    ignored = products @ variance
+    target = ignored
+    if witness is not None:
+        w1, w2, b1, b2 = map(np.array, witness)
+        target = cubic @ row_error(w1 * w1, w1 * w2, b1, laws) + products @ row_error(w2 * w2, w1 * w2, b2, laws)
+    return Cell(laws, variance, cubic, products, target, ignored, (p + q) / 2)
+
+
+def _extent(cell: Cell) -> list[float] | None:
+    """(w1, w2) beyond which p φ(w1²), or I p φ(w2²), is above the target: φ(a) = ((a - 1)/(a + 1))²/3."""
+    extent = []
+    for factors in (cell.cubic, cell.lines):
+        root = np.sqrt((3 * cell.target / (factors @ _active(cell))).max())
+        if root >= 0.999:
+            return None
+        extent.append(float(np.ceil(64.01 * np.sqrt((1 + root) / (1 - root)))) / 64)
+    return extent
+
+
+def _active(cell: Cell) -> Array:
+    """(k,): the density under each law."""
+    active: Array = cell.laws[:, 1] + cell.laws[:, 3]
+    return active
+
+
+def _sides(box: Array) -> tuple[Array, Array]:
+    """|w1| and |w2| over boxes (k, 2, 2): [feature, end]."""
+    size = np.sort(np.abs(box), axis=2)
+    size[:, 1, 0] = np.where((box[:, 1] < 0).any(1) & (box[:, 1] > 0).any(1), 0.0, size[:, 1, 0])
+    return size[:, 0], size[:, 1]
+
+
+def _rows(box: Array) -> tuple[Row, Row]:
+    corners = box[:, 0, :, None] * box[:, 1, None]
+    cross = np.stack([corners.min((1, 2)), corners.max((1, 2))], 1)
+    first, second = _sides(box)
+    return Row(first**2, cross), Row(second**2, cross)
+
+
+def _within(box: Array) -> Array:
+    """Boxes all of whose models are what 'antipodal' claims."""
+    first, second = _sides(box)
+    inside: Array = (second[:, 0] > RATIO * first[:, 1]) & (first[:, 0] > RATIO * second[:, 1]) & (box[:, 1, 1] < 0)
+    return inside
+
+
+def _beside(box: Array) -> Array:
+    """Boxes all of whose models have a ratio below that of 'antipodal'."""
+    first, second = _sides(box)
+    outside: Array = (second[:, 1] < RATIO * first[:, 0]) | (first[:, 1] < RATIO * second[:, 0])
+    return outside
+
+
+def _near(delta: float) -> Callable[[Array], Array]:
+    """Boxes with |w1 w2| <= delta, which the core covers."""
+    return lambda box: np.abs(_rows(box)[0].other).max(1) <= delta
+
+
+def _tree(
+    root: Array, attempt: Callable[[Array], list[str | None]], costs: Callable[[Array], Array], limit: int
+) -> str | None:
+    """Bisect boxes (d, 2) along their costliest axis until `attempt` logs each; the tree in preorder, an x or y per bisection."""
+    boxes, log, child, todo = [root], [""], [-1], [0]
+    while todo:
+        which, todo = todo[-BATCH:], todo[:-BATCH]
+        batch = np.array([boxes[i] for i in which])
+        try:
+            logs = attempt(batch)
+        except _RefutedError:
+            return None
+        axes = costs(batch).argmax(1)
+        for i, found, axis in zip(which, logs, axes, strict=True):
+            if found is not None:
+                log[i] = found
+                continue
+            if len(boxes) > limit or boxes[i][axis, 1] - boxes[i][axis, 0] < SMALLEST:
+                return None
+            halves = np.repeat(boxes[i][None], 2, 0)
+            halves[0, axis, 1] = halves[1, axis, 0] = boxes[i][axis].mean()
+            log[i], child[i] = "xy"[axis], len(boxes)
+            todo += [len(boxes), len(boxes) + 1]
+            boxes += list(halves)
+            log += ["", ""]
+            child += [-1, -1]
+    order, stack = [], [0]
+    while stack:
+        i = stack.pop()
+        order.append(log[i])
+        if child[i] >= 0:
+            stack += [child[i] + 1, child[i]]
+    return "".join(order)
+
+
+class _RefutedError(Exception):
+    """A model contradicts the claim."""
+
+
+def _costs(cell: Cell, box: Array) -> Array:
+    """What the bound loses through the widths of w1 and of w2: E (x1 da + x2 dt)² and the like for output 2."""
+    first, second = np.abs(box).max(2).T ** 2
+    weight = cell.lines.max()
+    rate = np.stack([4 * first + (1 + weight) * second, (1 + weight) * first + 4 * weight * second], 1)
+    costs: Array = (box[..., 1] - box[..., 0]) ** 2 * rate
+    return costs
+
+
+def _prove(cell: Cell, skip: Callable[[Array], Array], box: Array) -> list[str | None]:
+    """Per box of (w1, w2): '.' if it need not be covered or follows from the slopes alone, else partitions of b1 and b2, or None."""
+    logs: list[str | None] = ["." if s else None for s in skip(box)]
+    rows = _rows(box)
+    plain = [_plain(cell, row) for row in rows]
+    for k in np.flatnonzero((cell.excess(*plain) > 0).all((1, 2))):
+        logs[k] = "."
+    left = np.array([k for k, found in enumerate(logs) if found is None], int)
+    if not len(left):
+        return logs
+    rows = tuple(Row(row.own[left], row.other[left]) for row in rows)  # type: ignore[assignment]
+    plain = [values[left] for values in plain]
+    far = [row.own[:, 0] >= FAR for row in rows]
+    covers = [Cover(row, cell.laws, cell.density, np.flatnonzero(~f)) for row, f in zip(rows, far, strict=True)]
+    active = np.ones(len(left), bool)
+    weights = cell.lines.sum(2)
+    while True:
+        bounds = [np.where(f[:, None], p, cover.minima()) for f, p, cover in zip(far, plain, covers, strict=True)]
+        gap = cell.excess(*bounds)
+        # What the bounds of output 1, and of output 2, may fall by, or must rise by, for the inequalities to hold.
+        spare = [gap.min((1, 2)), (gap / weights).min((1, 2))]
+        active &= spare[0] <= 0
+        needs = [np.where(active[:, None], b - s[:, None], -np.inf) for b, s in zip(bounds, spare, strict=True)]
+        touched = [cover.split(need) for cover, need in zip(covers, needs, strict=True)]
+        if not any(map(len, touched)):
+            break
+        active[np.setdiff1d(np.arange(len(left)), np.concatenate(touched))] = False
+    _refute(cell, skip, box[left], [cover.middles(len(left)) for cover in covers])
+    # What is to spare is shared by the two partitions, which are logged no finer than needed.
+    goals = [b - s[:, None] / 2 for b, s in zip(bounds, spare, strict=True)]
+    roots = [np.cumsum(~f) - 1 for f in far]
+    for k in np.flatnonzero(spare[0] > 0):
+        parts = ["-" if f[k] else c.log(int(r[k]), g[k]) for f, c, r, g in zip(far, covers, roots, goals, strict=True)]
+        logs[left[k]] = "".join(parts)
+    return logs
+
+
+def _refute(cell: Cell, skip: Callable[[Array], Array], box: Array, offsets: Sequence[Array]) -> None:
+    """Raise if the model in the middle of a box contradicts the inequalities: no partition can then prove them."""
+    middle = box.mean(2)
+    w1, w2 = middle.T
+    errors = [row_error(w * w, w1 * w2, b, cell.laws) for w, b in zip((w1, w2), offsets, strict=True)]
+    bad = (cell.excess(*errors) < 0).any((1, 2)) & ~skip(np.repeat(middle[..., None], 2, 2))
+    if bad.any():
+        raise _RefutedError
+
+
+def _plain(cell: Cell, row: Row) -> Array:
+    """Bounds (boxes, laws) by the own slope alone: (1 - a)² V below 1, p φ(a) above."""
+    low, high = row.own[:, :1], row.own[:, 1:]
+    below = np.maximum(1 - high, 0) ** 2 * cell.variance
+    bounds: Array = below + np.maximum((low - 1) / (low + 1), 0) ** 2 / 3 * _active(cell)
+    return bounds
+
+
+def _core(cell: Cell, density: Line, line: Line) -> tuple[dict[str, object], float] | None:
+    """The part of a certificate that covers |w1 w2| <= δ, with δ as large as is found; see `_pair_check` for the argument."""
+    highest = float(max(line))
+    low = np.floor(2**20 * (1 - np.sqrt(highest))) / 2**20
+    if low <= 0:
+        return None
+    # δ + δ²/low <= p0/4.
+    delta = (np.sqrt(low * low + low * float(density[0])) - low) / 2
+    for _ in range(12):
+        delta = _floor(delta, 5)
+        eta = -_floor(-1.05 * delta * np.sqrt(2 * highest), 6)
+        if eta < 0.5 and low * (1 - low) ** 2 >= highest * delta**2 * (2 - low) <= (1 - eta) * eta**2:
+            found = _core_trees(cell, delta, (1 + eta) / (1 - eta), highest)
+            if found is not None:
+                head = {"delta": delta, "eta": eta, "low": low} | found[0]
+                return {k: str(Fraction(v)) for k, v in head.items()} | {"trees": found[1]}, delta
+        delta *= 0.7
+    return None
+
+
+def _core_trees(cell: Cell, delta: float, factor: float, highest: float) -> tuple[dict[str, float], list[str]] | None:
+    """Trees over the own slope with the other one ±δ: error >= δ² I V above 1, and `factor` times that below."""
+    root = np.sqrt((3 * delta**2 * cell.ignored / (cell.cubic @ _active(cell))).max()) * (1 + 1e-6)
+    top = 1 - _floor(-2 * root / (1 - root), 6)
+    bottom = 1 + _floor(-delta * np.sqrt(highest * factor) * (1 + 1e-6), 6)
+    trees = []
+    for other in (-delta, delta):
+        for ends, goal in (((1.0, top), 1.0), ((bottom, 1.0), factor)):
+            need = goal * delta**2 * cell.ignored[0] * (1 + ROOM)
+            attempt = partial(_prove_row, cell, other, need)
+            tree = _tree(np.array([ends]), attempt, lambda box: box[..., 1] - box[..., 0], 1000)
+            if tree is None:
+                return None
+            trees.append(tree)
+    return {"bottom": bottom, "top": top}, trees
+
+
+def _prove_row(cell: Cell, other: float, need: Array, box: Array) -> list[str | None]:
+    """Per interval of the own slope, a partition of the offset on which the error of output 1 is above `need`, or None."""
+    row = Row(box[:, 0], np.full((len(box), 2), other))
+    cover = Cover(row, cell.laws, cell.density, np.arange(len(box)))
+    while True:
+        bounds = cover.minima()
+        spare = (bounds @ cell.cubic.T - need).min(1)
+        if not len(cover.split(np.where(spare[:, None] <= 0, bounds - spare[:, None], -np.inf))):
+            break
+    return [cover.log(k, bounds[k] - spare[k]) if spare[k] > 0 else None for k in range(len(box))]
+
+
+def _floor(value: float, bits: int) -> float:
+    """Largest number of so many bits that is not above `value`."""
+    mantissa, exponent = np.frexp(value)
+    return float(np.ldexp(np.floor(mantissa * 2**bits), exponent - bits))
