@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 from tegum.theory import (
     CONSTANT,
@@ -91,8 +92,34 @@ def test_phase_diagram_41_by_41(benchmark):
     benchmark.pedantic(phase_diagram, (np.geomspace(0.05, 1, 41), np.geomspace(0.1, 10, 41)), rounds=3)
 
 
-def test_optimal_model_five_in_two(benchmark):
-    benchmark.pedantic(optimal_model, (Features(0.1, 0.9 ** np.arange(5)), 2), rounds=3)
+def test_phase_diagram_100_by_100(benchmark):
+    benchmark.pedantic(phase_diagram, (np.geomspace(0.05, 1, 100), np.geomspace(0.1, 10, 100)), rounds=1)
+
+
+@pytest.mark.parametrize(("n", "m"), [(5, 2), (8, 3)])
+def test_optimal_model_64_restarts(benchmark, n, m):
+    found = benchmark.pedantic(
+        optimal_model, (Features(0.1, 0.9 ** np.arange(n)), m), {"restarts": 64}, rounds=3, warmup_rounds=1
+    )
+    benchmark.extra_info |= {"loss": found.loss, "starts": found.starts, "agreeing": found.agreeing}
+
+
+@pytest.mark.parametrize(("n", "m"), [(5, 2), (8, 3)])
+def test_lbfgs_one_start_at_a_time(benchmark, n, m):
+    """What `optimal_model` is compared with: scipy's L-BFGS-B on the exact loss from 64 random models, one after the other."""
+    features = Features(0.1, 0.9 ** np.arange(n))
+    rng = np.random.default_rng(0)
+    starts = rng.standard_normal((64, m * n + n)) * ([0.6] * (m * n) + [0.1] * n)
+
+    def objective(x):
+        loss, d_weights, d_bias = loss_and_gradient(x[: m * n].reshape(m, n), x[m * n :], features)
+        return float(loss), np.concatenate([d_weights.ravel(), d_bias])
+
+    def run():
+        options = {"maxiter": 500, "ftol": 0, "gtol": 1e-9}
+        return min(minimize(objective, x, jac=True, method="L-BFGS-B", options=options).fun for x in starts)
+
+    benchmark.extra_info["loss"] = benchmark.pedantic(run, rounds=1)
 
 
 def test_optimal_model_twenty_in_five_from_packings(benchmark):

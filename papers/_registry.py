@@ -7,14 +7,14 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from ..theory import InputError
-from . import elhage2022, jensen2024, lieberum2022, sanderson2024
+from . import chen2023, elhage2022, jensen2024, lieberum2022, sanderson2024
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ._claim import Claim, Source
 
-MODULES = (elhage2022, lieberum2022, sanderson2024, jensen2024)
+MODULES = (elhage2022, chen2023, lieberum2022, sanderson2024, jensen2024)
 
 
 @cache

@@ -147,9 +147,10 @@ def plot_loss_curves(ax: Axes, below: Axes, curves: LossCurves, run: Run, optima
     for packing, loss, colour in zip(curves.packings, curves.loss, PACKING_COLOURS, strict=False):
         artists += ax.plot(curves.density, loss / nothing, color=colour, lw=1.8, label=packing.name)
     for k, crossing in enumerate(curves.crossings):
-        artists.append(ax.axvline(crossing.density, color="#555555", lw=0.8, ls=":"))
+        style = ":" if crossing.order == "first" else "-"
+        artists.append(ax.axvline(crossing.density, color="#555555", lw=0.8, ls=style))
         ax.annotate(
-            f"p = {crossing.density:.4f}\n{crossing.below} |\n{crossing.above}",
+            f"p = {crossing.density:.4f} ({crossing.order})\n{crossing.below} |\n{crossing.above}",
             (crossing.density, 1.0),
             xycoords=("data", "axes fraction"),
             xytext=(-4, -4 - 38 * k),
@@ -302,3 +303,122 @@ def _figure(width: float, height: float) -> Figure:
     figure = Figure((width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def draw_landscape(lab: Lab | None = None) -> Figure:
+    """Shares of runs per state as colours under the spinodals of that state, and predicted against trained shares with residuals.
+
+    Recorded runs (runs/landscape.json); `lab` is not looked at.
+    """
+    from ..numerics import OUTCOMES, settle
+    from ..theory import existence
+    from ._lab import STORED, load_run
+
+    data = load_run(STORED / "landscape.json").data
+    p, weight, w = data["density"], data["importance"], data["weights"]
+    level, scale = (np.broadcast_to(z, w.shape[:3]).ravel() for z in (p[:, None, None], weight[:, None]))
+    state = settle(w.reshape(-1, 2), data["bias"].reshape(-1, 2), level, scale)[0].reshape(w.shape[:3])
+    foreseen = np.array(OUTCOMES)[data["predicted"].astype(int)]
+    fine = np.geomspace(p[0], p[-1], 121)
+    curves = existence(fine, weight)
+    panels = (
+        ("weights of equal sign", ("aligned", "aligned exchanged"), "#8d2f87"),
+        ("one feature stored", ("only 1", "only 2"), "#333333"),
+        ("antipodal pair", ("antipodal",), "#1b4f8f"),
+    )
+    figure = _figure(13.5, 8.2)
+    parts = figure.add_gridspec(2, 1, height_ratios=[1.15, 1])
+    upper, lower = figure.add_subfigure(parts[0]), figure.add_subfigure(parts[1])
+    for ax, (title, names, colour) in zip(upper.subplots(1, 3, sharey=True), panels, strict=True):
+        share = np.isin(state, names).mean(-1)
+        image = ax.pcolormesh(p, weight, share.T, vmin=0, vmax=1, cmap="Greys", shading="nearest", rasterized=True)
+        for name in names:
+            row = curves.states.index(name)
+            for edge in (curves.lower[row], curves.upper[row]):
+                ax.plot(fine, np.where((edge > 0) & np.isfinite(edge), edge, np.nan), color=colour, lw=2.2)
+                ax.plot(fine, np.where((edge > 0) & np.isfinite(edge), edge, np.nan), color="white", lw=0.7)
+        _ticks(ax)
+        ax.set(yscale="log", xlabel="density p", xlim=(0.0087, 1.15), ylim=(0.087, 11.5))
+        ax.set_title(f"Trained runs that end with {title}", fontsize=10)
+    upper.axes[0].set_ylabel("importance of feature 2 (feature 1: 1)")
+    upper.colorbar(image, ax=upper.axes, label="share of 16 runs")
+    marks = {"aligned": "^", "aligned exchanged": "v", "only 1": "s", "only 2": "D", "antipodal": "o"}
+    columns = lower.subplots(2, 2, sharex=True, height_ratios=[2, 1])
+    for column, dense in enumerate((True, False)):
+        cells = (p > 0.045) == dense
+        top, below = columns[0, column], columns[1, column]
+        for k, (name, mark) in enumerate(marks.items()):
+            x, y = ((z[cells] == name).mean(-1).ravel() for z in (foreseen, state))
+            shift = 0.006 * (k - 2)  # shares are sixteenths: keep the states apart
+            style = {"s": 14, "marker": mark, "alpha": 0.45, "linewidths": 0, "color": FEATURE_COLOURS[k]}
+            top.scatter(x + shift, y, label=name, **style)
+            below.scatter(x + shift, y - x, **style)
+        grid = np.linspace(0, 1, 101)
+        noise = 2 * np.sqrt(grid * (1 - grid) / w.shape[2])
+        top.fill_between(grid, grid - noise, grid + noise, color="#cccccc", zorder=0, label="two standard errors")
+        below.fill_between(grid, -noise, noise, color="#cccccc", zorder=0)
+        top.set(ylabel="trained share", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+        below.set(xlabel="share predicted by noise-free descent from the same starts", ylabel="difference")
+        agree = 100 * (foreseen == state)[cells].mean()
+        side = "above" if dense else "below"
+        top.set_title(f"density {side} 0.045: {agree:.1f} % of runs end as predicted", fontsize=10)
+    columns[0, 0].legend(fontsize=8, frameon=False)
+    return figure
+
+
+FIGURES["landscape"] = (
+    draw_landscape,
+    "Two features in one dimension, sixteen Xavier starts per cell. Above: share of trained runs in a state, under the lines between which "
+    "that state is a local minimum of the exact loss. Below: shares per cell against those that noise-free descent from the same "
+    "starts predicts; below density 0.045 the sampling noise of small batches kills outputs.",
+)
+
+
+def draw_proved_phases(lab: Lab | None = None) -> Figure:
+    """Cells of density and importance on which the optimal state is proved (runs/pair_proofs.json), over the numeric boundary.
+
+    The stored certificates are drawn by what they claim; `check_pair` replays them. `lab` is not looked at.
+    """
+    from fractions import Fraction
+
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch, Polygon
+
+    from .pair_proofs import load_proofs
+
+    figure = _figure(9, 6.2)
+    ax = figure.subplots()
+    states = {"ignored": "only 1", "weak": "weak", "antipodal": "antipodal"}
+    floor, proofs = 1e-3, load_proofs()[0]
+    for proof in proofs:
+        (p0, p1), lower, upper = (
+            [float(Fraction(x)) for x in line] for line in (proof["density"], *proof["importance"])
+        )
+        share = np.linspace(0, 1, 33)  # a line in p is curved on logarithmic axes
+        p = p0 + share * (p1 - p0)
+        low, high = (np.maximum(line[0] + share * (line[1] - line[0]), floor) for line in (lower, upper))
+        outline = np.concatenate([np.stack([p, low], 1), np.stack([p, high], 1)[::-1]])
+        ax.add_patch(Polygon(outline, facecolor=COLOURS[states[proof["state"]]], edgecolor="#5a6672", linewidth=0.5))
+    p = np.unique(np.concatenate([np.geomspace(0.01, 0.45, 50), np.linspace(0.45, 1, 56)]))
+    ax.plot(p, phase_boundary(p).importance, color="black", lw=1.3)
+    _ticks(ax)
+    ax.set(yscale="log", xlim=(0.0097, 1.03), ylim=(floor, 1.15))
+    ax.set(xlabel="density p = 1 - sparsity", ylabel="importance of feature 2 (feature 1: 1)")
+    words = {"only 1": "feature 2 ignored", "weak": WORDS["weak"], "antipodal": WORDS["antipodal"]}
+    keys: list[Artist] = [
+        Patch(facecolor=COLOURS[k], edgecolor="#5a6672", label=f"proved: {v}") for k, v in words.items()
+    ]
+    keys += [
+        Line2D([], [], color="black", lw=1.3, label="numeric boundary"),
+        Patch(facecolor="white", label="undecided"),
+    ]
+    ax.legend(handles=keys, loc="lower right", fontsize=8, framealpha=0.95)
+    ax.set_title("Two features, one dimension: the globally optimal state, proved cell by cell", fontsize=10)
+    return figure
+
+
+FIGURES["proved_phases"] = (
+    draw_proved_phases,
+    "Two features in one dimension. In each coloured cell the globally optimal state is proved, over all weights and biases, by a "
+    "log of bounds that a small checker replays in rational arithmetic. White: not proved either way. Black: the numeric boundary.",
+)

@@ -4,6 +4,7 @@ from .._claim import Source
 from ._geometry import GEOMETRY_CLAIMS
 from ._losses import LOSS_CLAIMS
 from ._optimum import OPTIMUM_CLAIMS
+from ._phases import PHASE_CLAIMS
 from ._trained import TRAINED_CLAIMS
 
 SOURCE = Source(
@@ -13,4 +14,6 @@ SOURCE = Source(
     2022,
     "arXiv:2209.10652; transformer-circuits.pub/2022/toy_model",
 )
-CLAIMS = tuple(sorted(LOSS_CLAIMS + OPTIMUM_CLAIMS + TRAINED_CLAIMS + GEOMETRY_CLAIMS, key=lambda claim: claim.id))
+CLAIMS = tuple(
+    sorted(LOSS_CLAIMS + OPTIMUM_CLAIMS + PHASE_CLAIMS + TRAINED_CLAIMS + GEOMETRY_CLAIMS, key=lambda claim: claim.id)
+)

@@ -47,7 +47,7 @@ def loss(w, b, p, r):                     # two features, one dimension, importa
 """
 
 
-def _rationally(
+def rationally(
     weights: Sequence[float] | np.ndarray, bias: Sequence[float] | np.ndarray, p: Fraction, r: Fraction
 ) -> tuple[Fraction, str]:
     """Exact loss of a two-feature model rounded to six decimals, and the model in words."""
@@ -60,7 +60,7 @@ def _linear_optimum_is_optimal(statement: dict[str, str], lab: Lab) -> Finding:
     """n = 2, m = 1 at density 1, importances (1, r): is r/12, the loss of the linear (PCA) optimum, the lowest?"""
     r = Fraction(statement["importance ratio"])
     boundary = phase_boundary(1.0)
-    loss, model = _rationally(boundary.weights, boundary.bias, Fraction(1), r)
+    loss, model = rationally(boundary.weights, boundary.bias, Fraction(1), r)
     gap = float(loss / (r / 12) - 1)
     if loss < r / 12:
         return Finding(
@@ -92,7 +92,7 @@ def _is_true_boundary(statement: dict[str, str], lab: Lab) -> Finding:
         truth = float(boundary.importance)
         # Above the true boundary and below the stated one, nearer to the true one; with nothing between there is no witness.
         trial = Fraction(truth) + (stated - Fraction(truth)) / 10
-        loss, model = _rationally(boundary.weights, boundary.bias, p, trial)
+        loss, model = rationally(boundary.weights, boundary.bias, p, trial)
         ignoring = trial * (p / 3 - p**2 / 4)
         error = float(stated) / truth - 1
         worst = max(worst, abs(error))
