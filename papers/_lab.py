@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray as Array
 
-from ..theory import Features, InputError, Optimum, PhaseDiagram, optimal_model, phase_diagram
+from ..theory import Features, InputError, Optimum, PhaseDiagram, optimal_model, phase_boundary, phase_diagram
 from ._evidence import hardware, now, versions, write_atomically
 
 STORED = Path(__file__).parent / "runs"
@@ -58,11 +58,13 @@ class Lab:
         return phase_diagram(self.pairs.data["density"], self.pairs.data["importance"])
 
     @cached_property
-    def pairs_nearby(self) -> list[PhaseDiagram]:
-        """The exact optimum with density moved by 5 % or importance by 10 %, either way."""
+    def pairs_hysteresis(self) -> Array:
+        """Cells of the grid of `pairs` where both the ignored and the superposed state of the boundary are local minima."""
         p, weight = self.pairs_theory.density, self.pairs_theory.importance
-        moves = ((1.05, 1.0), (1 / 1.05, 1.0), (1.0, 1.1), (1.0, 1 / 1.1))
-        return [phase_diagram(np.minimum(p * x, 1.0), weight * y) for x, y in moves]
+        low, high = phase_boundary(p).spinodals.T
+        smaller = np.minimum(weight, 1 / weight)
+        inside: Array = (smaller >= low[:, None]) & (smaller <= high[:, None])
+        return inside
 
     @cached_property
     def intro(self) -> Run:

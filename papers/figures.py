@@ -71,10 +71,15 @@ def plot_phase_diagram(ax: Axes, theory: PhaseDiagram, run: Run) -> list[Artist]
         zorder=3,
         clip_on=False,
     )
+    optimal = phase_diagram(data["density"], data["importance"])
+    odd = _stores_other(labels, pair_phase(optimal.weights, resolution=0.1))
+    rings = ax.scatter(x[odd], y[odd], s=90, facecolors="none", edgecolors="#d100d1", linewidths=1.6, zorder=4)
     p = np.unique(np.concatenate([np.geomspace(theory.density[0], 0.95, 60), [4 / 7 - 1e-9, 0.98, 1.0]]))
     true = phase_boundary(p)
-    lines: list[Artist] = []
+    low, high = true.spinodals.T
+    lines: list[Artist] = [rings]
     for sign in (1, -1):
+        lines.append(ax.fill_between(p, low**sign, high**sign, color="black", alpha=0.12, lw=0, zorder=1.5))
         lines += ax.plot(p, true.importance**sign, color="black", lw=2, zorder=2)
         lines += ax.plot(p, true.naive**sign, color="#c1121f", lw=2, ls=(0, (4, 2)), zorder=2)
     ax.set(yscale="log", xlabel="density p = 1 - sparsity", ylabel="importance of feature 2 (feature 1: 1)")
@@ -85,14 +90,32 @@ def plot_phase_diagram(ax: Axes, theory: PhaseDiagram, run: Run) -> list[Artist]
     ]
     keys += [
         Line2D([], [], color="black", lw=2, label="boundary of the exact optimum"),
+        Patch(facecolor="black", alpha=0.12, label="hysteresis: both states are local minima"),
         Line2D([], [], color="#c1121f", lw=2, ls=(0, (4, 2)), label="boundary of the three fixed models"),
         Line2D(
             [], [], marker="o", ls="", markerfacecolor="white", markeredgecolor="#222222", label="best trained model"
+        ),
+        Line2D(
+            [],
+            [],
+            marker="o",
+            ls="",
+            markersize=9,
+            markerfacecolor="none",
+            markeredgecolor="#d100d1",
+            label=f"stores other features than the optimum ({int(odd.sum())} of {odd.size})",
         ),
     ]
     legend = ax.legend(handles=keys, loc="center left", fontsize=8, framealpha=0.93)
     ax.set_title("Two features, one dimension: exact phases (areas) and trained models (dots)", fontsize=10)
     return [areas, dots, *lines, legend]
+
+
+def _stores_other(labels: np.ndarray, optimal: np.ndarray) -> np.ndarray:
+    """Where one state stores a feature that the other does not; the superposed ones all store both."""
+    single = ("only 1", "only 2")
+    other: np.ndarray = (labels != optimal) & (np.isin(labels, single) | np.isin(optimal, single))
+    return other
 
 
 def plot_excess(ax: Axes, theory: PhaseDiagram, run: Run) -> list[Artist]:

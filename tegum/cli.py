@@ -1,4 +1,4 @@
-"""Command line: `tegum verify` and `tegum phase`. Results go to stdout, progress to stderr."""
+"""Command line: `tegum verify`, `tegum phase`, `tegum bound` and `tegum check`. Results go to stdout, progress to stderr."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import textwrap
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,8 +23,11 @@ EXAMPLES = """examples:
   tegum verify --list                       what there is to verify
   tegum phase --density 0.1                 where two features start to share one dimension
   tegum phase --density 0.1 --importance 0.05
+  tegum phase --density 0.1 --importance 0.3 --prove proof.json
+  tegum bound 5 2 --density 0.1 --out bound.json
+  tegum check proof.json                    replay a proof in rational arithmetic
 
-exit codes: 0 as expected, 1 a verdict differs from the recorded one, 2 bad usage, 130 interrupted
+exit codes: 0 as expected, 1 a verdict differs from the recorded one or a certificate does not hold, 2 bad usage, 130 interrupted
 """
 
 
@@ -99,7 +103,37 @@ def _parser() -> argparse.ArgumentParser:
         "--importance", type=float, metavar="I", help="importance of feature 2, positive; without it, the boundary only"
     )
     phase.add_argument("--json", action="store_true", help="results as JSON on stdout")
+    phase.add_argument("--prove", type=Path, metavar="FILE", help="prove the state and write the certificate there")
     phase.set_defaults(run=_phase)
+
+    bound = commands.add_parser(
+        "bound",
+        help="the best model found, and what every model loses at least",
+        description="The lowest loss found for n independent uniform features in m dimensions, and a certified lower bound (n <= 8).",
+        epilog=EXAMPLES,
+        formatter_class=form,
+    )
+    bound.add_argument("n", type=int, metavar="N", help="number of features, at most 8")
+    bound.add_argument("m", type=int, metavar="M", help="hidden dimensions")
+    bound.add_argument(
+        "--density", type=float, required=True, metavar="P", help="probability that a feature is active, in (0, 1]"
+    )
+    bound.add_argument(
+        "--ratio", type=float, default=1.0, metavar="R", help="importances 1, R, R², … (default 1: all equal)"
+    )
+    bound.add_argument("--json", action="store_true", help="results as JSON on stdout")
+    bound.add_argument("--out", type=Path, metavar="FILE", help="write the certificate there")
+    bound.set_defaults(run=_bound)
+
+    check = commands.add_parser(
+        "check",
+        help="verify a certificate in rational arithmetic",
+        description="Verify a certificate written by tegum phase --prove or tegum bound --out, without any solver.",
+        epilog=EXAMPLES,
+        formatter_class=form,
+    )
+    check.add_argument("file", type=Path, metavar="FILE", help="a certificate, JSON")
+    check.set_defaults(run=_check)
     return parser
 
 
@@ -148,8 +182,10 @@ def _table(report: Report) -> str:
 
 
 def _phase(arguments: argparse.Namespace) -> int:
-    from .theory import phase_boundary, phase_diagram
+    from .theory import InputError, phase_boundary, phase_diagram, prove_pair, verify_certificate
 
+    if arguments.prove is not None and arguments.importance is None:
+        raise InputError("--prove needs a point to prove something at; add --importance I")
     boundary = phase_boundary(arguments.density)
     result: dict[str, object] = {
         "density": arguments.density,
@@ -168,17 +204,75 @@ def _phase(arguments: argparse.Namespace) -> int:
             "bias": diagram.bias[0, 0].tolist(),
         }
     result["grade"] = boundary.grade.name
-    if arguments.json:
+    if arguments.prove is not None:
+        p, weight = Fraction(str(arguments.density)), Fraction(str(arguments.importance))
+        # Above 1 the features exchange their roles.
+        weight = min(weight, 1 / weight)
+        proof = prove_pair((p, p), (0 if str(result["state"]).startswith("only") else weight, weight))
+        result["proved"] = None if proof is None else verify_certificate(proof)
+        if proof is not None:
+            _write(arguments.prove, proof)
+    _show(result, arguments.json)
+    return 0
+
+
+def _bound(arguments: argparse.Namespace) -> int:
+    from .theory import Features, InputError, optimal_model
+
+    if arguments.n < 1:
+        raise InputError(f"N must be at least 1, got {arguments.n}")
+    features = Features(arguments.density, [arguments.ratio**i for i in range(arguments.n)])
+    best = optimal_model(features, arguments.m)
+    bound = best.lower_bound
+    result: dict[str, object] = {
+        "loss": best.loss,
+        "geometry": best.geometry,
+        "lower_bound": bound.value,
+        "ratio": bound.value / best.loss if best.loss > 0 else 1.0,
+        "by": "; ".join(bound.parts),
+        "grade": bound.grade.name,
+    }
+    if arguments.out is not None:
+        _write(arguments.out, bound.certificate)
+    _show(result, arguments.json)
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from .theory import CertificateError, InputError, verify_certificate
+
+    try:
+        certificate = json.loads(arguments.file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"FILE must be a certificate in JSON, but {arguments.file} cannot be read: {error}") from None
+    try:
+        print(verify_certificate(certificate))
+    except CertificateError as error:
+        print(f"tegum: not proved: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _write(path: Path, certificate: dict[str, object]) -> None:
+    from .papers._evidence import write_atomically
+    from .theory import InputError
+
+    try:
+        write_atomically(path, json.dumps(certificate) + "\n")
+    except OSError as error:
+        raise InputError(f"FILE must be writable, but {path} is not: {error.strerror}") from None
+
+
+def _show(result: dict[str, object], as_json: bool) -> None:
+    if as_json:
         print(json.dumps(result))
-        return 0
+        return
+    absent = {"naive_boundary": "none up to importance 1", "proved": "undecided within the search's limit"}
     for key, value in result.items():
         shown = (
-            [f"{x:.8f}" for x in value]
-            if isinstance(value, list)
-            else [value if value is not None else "none up to importance 1"]
+            [f"{x:.8f}" for x in value] if isinstance(value, list) else [absent[key] if value is None else str(value)]
         )
-        print(f"{key.replace('_', ' '):<15} {' '.join(str(x) for x in shown)}")
-    return 0
+        print(f"{key.replace('_', ' '):<15} {' '.join(shown)}")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,34 @@ def test_phase_prints_the_boundary(capsys):
     assert "none up to importance 1" in capsys.readouterr().out
 
 
+@pytest.mark.slow
+def test_a_proof_is_written_and_checked(capsys):
+    assert main(["phase", "--density", "0.1", "--importance", "0.3", "--prove", "proof.json"]) == 0
+    assert "proved" in capsys.readouterr().out
+    assert main(["check", "proof.json"]) == 0
+    assert "every optimum is antipodal" in capsys.readouterr().out
+    # A proof of one state is none of another.
+    text = Path("proof.json").read_text().replace('"antipodal"', '"weak"')
+    Path("changed.json").write_text(text)
+    assert main(["check", "changed.json"]) == 1
+    assert "not proved" in capsys.readouterr().err
+    # Above 1 the features exchange their roles.
+    assert main(["phase", "--density", "0.1", "--importance", "4", "--prove", "proof.json"]) == 0
+    assert "importance of feature 2 from 1/4" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_bound_is_written_and_checked(capsys):
+    assert main(["bound", "3", "2", "--density", "0.05", "--ratio", "0.9", "--out", "bound.json", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert 0.5 < result["ratio"] < 1
+    assert main(["check", "bound.json"]) == 0
+    assert "loses at least" in capsys.readouterr().out
+    certificate = json.loads(Path("bound.json").read_text())
+    Path("changed.json").write_text(json.dumps({**certificate, "value": "1/100"}))
+    assert main(["check", "changed.json"]) == 1
+
+
 def test_verify_prints_a_table_and_json(capsys):
     assert main(["verify", "lieberum2022.01"]) == 0
     captured = capsys.readouterr()
@@ -54,6 +82,10 @@ def test_list(capsys):
         (["phase", "--density", "2"], "density must be in (0, 1] (density = 1 - sparsity), got 2"),
         (["phase", "--density", "nan"], "density must be finite, got nan"),
         (["phase", "--density", "0.1", "--importance", "-1"], "importances must be positive"),
+        (["phase", "--density", "0.1", "--prove", "x.json"], "--prove needs a point to prove something at"),
+        (["bound", "9", "2", "--density", "0.1"], "features must be at most 8, independent and uniform"),
+        (["bound", "0", "2", "--density", "0.1"], "N must be at least 1, got 0"),
+        (["check", "nothing.json"], "FILE must be a certificate in JSON, but nothing.json cannot be read"),
         (["verify", "elhage2022.99"], "no paper or claim is called 'elhage2022.99'"),
         (
             ["verify", "jensen2024", "--tier", "slow", "--device", "abacus"],

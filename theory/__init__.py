@@ -9,6 +9,7 @@ from ._candidates import IMPORTANCE as IMPORTANCE
 from ._candidates import NaiveTheory as NaiveTheory
 from ._candidates import integrated_loss as integrated_loss
 from ._candidates import naive_theory as naive_theory
+from ._certificate import verify_certificate as verify_certificate
 from ._checks import CertificateError as CertificateError
 from ._checks import InputError as InputError
 from ._critical import ExchangeLine as ExchangeLine

@@ -90,6 +90,7 @@ def lower_bound(features: Features, m: int) -> LowerBound:
     total = sum((exact(weights[k]) * worth[k] for k in np.flatnonzero(weights)), fmpq(0))
     value = max(float(np.nextafter(_float(total), 0)), 0.0)
     certificate = {
+        "kind": "lower bound",
         "m": m,
         "density": list(map(str, density)),
         "importance": [text_of(x) for x in features.importance],

@@ -163,7 +163,7 @@ print(found < r / 12, float(found), float(r / 12))      # True: below the linear
                 _is_true_boundary,
             ),
         ),
-        figures=("boundary", "phase_diagram"),
+        figures=("boundary", "proved_phases", "phase_diagram"),
         replay=REPLAY
         + """p, r = F(1, 10), F(5, 100)               # below the naive boundary 2/35 = 0.05714
 found = loss([F(10140, 10000), F(-6240, 10000)], [F(6, 10000), F(323, 10000)], p, r)

@@ -14,14 +14,14 @@ from tegum.papers.record import record
 from tegum.theory import InputError
 
 QUICK = ["lieberum2022.01", "jensen2024"]
-FIGURES = {"phase_diagram", "boundary", "loss_curves", "geometries"}
+FIGURES = {"phase_diagram", "boundary", "loss_curves", "geometries", "landscape", "proved_phases"}
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    """A report on four claims, which between them show every figure, drawn from the recorded models."""
+    """A report on five claims, which between them show every figure, drawn from the recorded models."""
     out = tmp_path_factory.mktemp("report")
-    return verify([*QUICK, "elhage2022.61", "elhage2022.10"], out=out)
+    return verify([*QUICK, "elhage2022.61", "elhage2022.10", "elhage2022.20"], out=out)
 
 
 class Links(HTMLParser):
@@ -37,12 +37,13 @@ class Links(HTMLParser):
 def test_report_is_whole(report):
     assert {r.claim.id: r.verdict.status for r in report.results} == {
         "elhage2022.10": Status.SUPPORTED,
+        "elhage2022.20": Status.CORRECTED,
         "elhage2022.61": Status.CORRECTED,
         "lieberum2022.01": Status.CORRECTED,
         "jensen2024.28": Status.CORRECTED,
     }
     pages = [report.out / "index.html", *sorted((report.out / "claims").glob("*.html"))]
-    assert len(pages) == 5
+    assert len(pages) == 6
     for page in pages:
         text = page.read_text(encoding="utf-8")
         links = Links()

@@ -1,0 +1,71 @@
+"""Certificate: a proof as data, verified by the checker of its kind; no solver takes part."""
+
+from __future__ import annotations
+
+from decimal import ROUND_FLOOR, Context, Decimal
+from typing import TYPE_CHECKING, Any
+
+from ._checks import CertificateError
+from ._lower_check import check_lower
+from ._pair_check import check_pair
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flint import fmpq
+
+WORDS = {
+    "ignored": "ignoring feature 2 is optimal",
+    "weak": "every optimum stores both features, the shorter one below 23/40 of the longer",
+    "antipodal": "every optimum is antipodal, the shorter weight above 23/40 of the longer",
+}
+
+
+def verify_certificate(certificate: Mapping[str, Any]) -> str:
+    """Verify a certificate in rational arithmetic; what it proves, in one sentence.
+
+    certificate: as `lower_bound(...).certificate` and `prove_pair` give it (`kind` "lower bound" or "pair phase"), also after a
+    round trip through JSON. A bound is CERTIFIED by it, the state of a pair proved (EXACT arithmetic throughout). Raises
+    CertificateError, which names the first thing that is not shown, also for another kind.
+
+    >>> from tegum.theory import Features, lower_bound
+    >>> certificate = lower_bound(Features(0.5, n=2), 1).certificate
+    >>> verify_certificate(certificate)
+    'Every model of 1 dimension loses at least 0.061534 on features of densities 1/2, 1/2 and importances 1, 1.'
+    >>> verify_certificate({"kind": "rumour"})
+    Traceback (most recent call last):
+    tegum.theory._checks.CertificateError: kind must be 'lower bound' or 'pair phase', got 'rumour'
+    """
+    kind = certificate.get("kind") if hasattr(certificate, "get") else None
+    if kind == "lower bound":
+        check_lower(dict(certificate))
+        m = certificate["m"]
+        densities, importances = (", ".join(map(_number, certificate[key])) for key in ("density", "importance"))
+        return (
+            f"Every model of {m} dimension{'s' if m > 1 else ''} loses at least {_floor(certificate['value'])} on features of "
+            f"densities {densities} and importances {importances}."
+        )
+    if kind == "pair phase":
+        claim = check_pair(certificate)
+        (p0, p1), (lower, upper) = claim.density, claim.importance
+        return (
+            f"Two features in one dimension, densities {p0} to {p1}, importance of feature 2 from {_line(lower)} to {_line(upper)}: "
+            f"{WORDS[claim.state]}."
+        )
+    raise CertificateError(f"kind must be 'lower bound' or 'pair phase', got {kind!r}")
+
+
+def _floor(fraction: str) -> str:
+    """A rational in words as a decimal of five digits, rounded down."""
+    top, _, bottom = fraction.partition("/")
+    return str(Context(prec=5, rounding=ROUND_FLOOR).divide(Decimal(top), Decimal(bottom or 1)))
+
+
+def _number(fraction: str) -> str:
+    """A rational in words, or the float that it is where those are long."""
+    top, _, bottom = fraction.partition("/")
+    return fraction if len(fraction) < 12 else repr(int(top) / int(bottom or 1))
+
+
+def _line(ends: tuple[fmpq, fmpq]) -> str:
+    return str(ends[0]) if ends[0] == ends[1] else f"{ends[0]} (at the first density) and {ends[1]} (at the last)"
