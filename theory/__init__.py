@@ -8,6 +8,8 @@ from ._candidates import DENSITY as DENSITY
 from ._candidates import IMPORTANCE as IMPORTANCE
 from ._candidates import NaiveTheory as NaiveTheory
 from ._candidates import integrated_loss as integrated_loss
+from ._candidates import naive_boundaries as naive_boundaries
+from ._candidates import naive_candidates as naive_candidates
 from ._candidates import naive_theory as naive_theory
 from ._certificate import verify_certificate as verify_certificate
 from ._checks import CertificateError as CertificateError

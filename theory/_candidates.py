@@ -12,6 +12,8 @@ import sympy
 from jaxtyping import Float
 from numpy import ndarray as Array
 
+from ._checks import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -95,6 +97,46 @@ def naive_theory() -> NaiveTheory:
     (boundary,) = sympy.solve(sympy.Eq(only_first, antipodal), r)
     (critical,) = sympy.solve(sympy.Eq(only_first, antipodal), p)
     return NaiveTheory(only_first, only_second, antipodal, dropped, sympy.factor(boundary), sympy.factor(critical))
+
+
+@cache
+def naive_candidates(n: int = 2) -> dict[str, sympy.Expr]:
+    """Losses of the fixed models of the naive theory, in `DENSITY` and `IMPORTANCE` r of the last feature, the others having 1.
+
+    n = 2, m = 1: the three of `naive_theory`. n = 3, m = 2: two features stored, or a digon of two and the third dedicated; unit
+    norms, zero biases, dropped features at their best bias. Three features in joint superposition are left out, as in the source.
+    Source: the "theory" panels of Elhage et al. 2022. Grade EXACT for the fixed models. Raises InputError for another n.
+
+    >>> naive_candidates(3)["digon of 2 and 3"]
+    p**2*(r + 1)/6
+    """
+    p, r = DENSITY, IMPORTANCE
+    pair = naive_theory()
+    if n == 2:
+        return {"only 1": pair.only_first, "only 2": pair.only_second, "antipodal": pair.antipodal}
+    if n != 3:
+        raise InputError(f"n must be 2 (in one dimension) or 3 (in two), got {n}")
+    # Orthogonal blocks do not see each other, so losses of the pair are all there is.
+    return {
+        "1 and 2": pair.only_first,
+        "2 and 3": pair.only_second,
+        "digon of 2 and 3": pair.antipodal,
+        "digon of 1 and 2": pair.antipodal.subs(r, 1),
+    }
+
+
+def naive_boundaries(n: int = 2) -> dict[tuple[str, str], sympy.Expr]:
+    """Where two of the `naive_candidates` have equal loss: the importance r as a function of the density p. Grade EXACT.
+
+    >>> naive_boundaries(3)["1 and 2", "digon of 2 and 3"]
+    -2*p/(5*p - 4)
+    """
+    losses = naive_candidates(n)
+    found = {}
+    for first, second in combinations(losses, 2):
+        for root in sympy.solve(sympy.Eq(losses[first], losses[second]), IMPORTANCE):
+            found[first, second] = sympy.factor(root)
+    return found
 
 
 @cache

@@ -1,5 +1,7 @@
 """Phases of two features in one dimension."""
 
+from fractions import Fraction
+
 import flint
 import mpmath
 import numpy as np
@@ -15,6 +17,8 @@ from tegum.theory import (
     InputError,
     exchange_line,
     expected_loss,
+    naive_boundaries,
+    naive_candidates,
     naive_theory,
     optimal_model,
     pair_loss,
@@ -293,6 +297,27 @@ def test_landau_coefficients_against_the_exact_loss(density, sign):
     coefficient = float(found.cubic.subs(at))
     assert ratio(F(1, 10**6), tilt) == pytest.approx(coefficient, abs=1e-5)
     assert abs(ratio(F(1, 10**6), tilt + F(1, 10)) - coefficient) > 10
+
+
+def test_naive_candidates_of_three_features_are_those_models():
+    p, r = Fraction(1, 5), Fraction(1, 3)
+    models = {
+        "1 and 2": ([[1, 0, 0], [0, 1, 0]], [0, 0, p / 2]),
+        "2 and 3": ([[0, 1, 0], [0, 0, 1]], [p / 2, 0, 0]),
+        "digon of 2 and 3": ([[1, 0, 0], [0, 1, -1]], [0, 0, 0]),
+        "digon of 1 and 2": ([[1, -1, 0], [0, 0, 1]], [0, 0, 0]),
+    }
+    losses = naive_candidates(3)
+    assert set(losses) == set(models)
+    for name, (w, b) in models.items():
+        wanted = rational_loss(w, b, density=[p] * 3, importance=[1, 1, r])
+        assert losses[name].subs({DENSITY: sympy.Rational(1, 5), IMPORTANCE: sympy.Rational(1, 3)}) == sympy.Rational(
+            wanted.numerator, wanted.denominator
+        )
+    for (first, second), root in naive_boundaries(3).items():
+        assert sympy.cancel((losses[first] - losses[second]).subs(IMPORTANCE, root)) == 0
+    with pytest.raises(InputError, match="n must be 2"):
+        naive_candidates(4)
 
 
 def test_naive_theory_is_what_the_paper_prints():
