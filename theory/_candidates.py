@@ -110,7 +110,7 @@ def naive_candidates(n: int = 2) -> dict[str, sympy.Expr]:
     >>> naive_candidates(3)["digon of 2 and 3"]
     p**2*(r + 1)/6
     """
-    p, r = DENSITY, IMPORTANCE
+    r = IMPORTANCE
     pair = naive_theory()
     if n == 2:
         return {"only 1": pair.only_first, "only 2": pair.only_second, "antipodal": pair.antipodal}

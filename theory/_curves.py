@@ -183,8 +183,10 @@ def _block_losses(
         weights = np.stack([np.ones_like(second_norm), -second_norm], axis=1)[:, None]
         bias = np.stack([np.zeros_like(second_norm), 0.45 * np.where(second_norm < 1, np.tile(p, 2), 0.0)], axis=1)
         loss = np.array([state.loss for state in settle(problems, weights, bias, free=True)]).reshape(2, -1).min(0)
-        return (first * np.minimum(loss, alone)).reshape(shape)
-    return best_block(block, Features(p[:, None], each))[0].reshape(shape)
+        lowest: Float[Array, "choices densities"] = (first * np.minimum(loss, alone)).reshape(shape)
+        return lowest
+    losses: Float[Array, "choices densities"] = best_block(block, Features(p[:, None], each))[0].reshape(shape)
+    return losses
 
 
 def _onset(few: Packing, many: Packing, importance: Float[Array, " n"], near: float) -> float | None:

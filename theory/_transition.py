@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
@@ -40,10 +40,14 @@ if TYPE_CHECKING:
 
 # Grid points at which descents start from packings and random models; the others continue what was found there.
 COARSE = 9
+# Starts, the lowest, from which a crossing is searched for a third state.
+MOST = 64
 # Local minima kept per grid point.
 POOL = 4
 # Gram matrices of neighbours on one branch may differ by this much (Frobenius) before the interval is halved.
 MOVE = 0.3
+# By this much where no minimum is followed all the way: two falls from folds would look like one branch.
+LEAST_MOVE = 0.05
 # Relative width at which halving stops.
 FINEST = 1e-8
 # A branch whose amplitude falls by less than this factor over a stretch 64 times shorter ends at a finite one.
@@ -52,6 +56,8 @@ JUMP = 0.4
 EVEN, ROUND = 1e-12, 1e-15
 # Gram matrices closer than this, at the two ends of an interval that cannot be halved further, are those of one state.
 UNRESOLVED = 1e-4
+# Transitions closer than this many of their errors are not told apart.
+CLUSTER = 30
 # Relative distance from the ends of the range within which no transition is reported.
 EDGE = 1e-6
 # Size of the fixed random step that a continuation starts with: a state that has become a saddle is left.
@@ -63,8 +69,9 @@ class Transition:
     """A parameter at which the optimal state changes; `below` is the state for smaller parameters, `above` for larger ones.
 
     order   'first' (both states are local minima there and their losses cross) or 'continuous' (one grows out of the other)
-    error   estimated error of `parameter`: Brent's tolerance, or the difference of two extrapolations. An estimate: jumps that
-            change the loss by less than 1e-9 of itself nearby have been misplaced by 2e-6
+    error   estimated error of `parameter`: Brent's tolerance, or rounding of the losses over the kink; the difference of two
+            extrapolations; the width of the interval where changes are too close to be told apart, as near a tricritical point.
+            It says nothing of a state that is lower still
     jump    smallest Frobenius distance of the two Gram matrices over exchanges of features; 0 if continuous
     kink    slope of the optimal loss above minus below, never positive; 0 if continuous
     """
@@ -139,7 +146,7 @@ def transitions(
         weights=np.array([s.weights for s in best]),
         bias=np.array([s.bias for s in best]),
         geometry=tuple(s.words for s in best),
-        transitions=tuple(inside),
+        transitions=tuple(branches.merged(inside)),
     )
 
 
@@ -156,11 +163,13 @@ class _Branches:
                 )
         self.exchanges = exchanges(self.problems)
         self.pools: list[list[State]] = []
+        self.restarts, self.seed = 0, 0
         n, rng = self.problems[0].n, np.random.default_rng(0)
         self.shake = SHAKE * rng.standard_normal((m, n)), SHAKE * free * rng.standard_normal(n)
 
     def explore(self, restarts: int, seed: int) -> None:
         """Fill the pools: the lowest minima at every parameter, the best first."""
+        self.restarts, self.seed = restarts, seed
         count = len(self.t)
         coarse = np.unique(np.linspace(0, count - 1, min(COARSE, count)).round().astype(int)).tolist()
         first = self._all({k: _starts(self.problems[k], self.m, restarts, seed + k, free=self.free) for k in coarse})
@@ -198,7 +207,7 @@ class _Branches:
         at_a, at_b = min(at_a, back, key=_loss), min(at_b, forth, key=_loss)
         if at_a.loss < back.loss - even and at_b.loss < forth.loss - even:
             where, low, high = self._crossing(a, at_a, forth, b, at_b, back)
-            lowest_ = min((low, high, *(self.follow(s, where) for s in others)), key=_loss)
+            lowest_ = min((low, high, *(self.follow(s, where) for s in others), *self._found(where)), key=_loss)
             # A third state is lower, or a branch has been lost on its way.
             lost = max(low.loss, high.loss) - lowest_.loss > 10 * even or self._distance(low, high) < UNRESOLVED
             if lost:
@@ -209,10 +218,13 @@ class _Branches:
             # Either branch may change continuously on its way to the crossing.
             left, right = self.between(a, at_a, where, low, []), self.between(where, high, b, at_b, [])
             return [*left, self._first(where, low, high), *right]
-        one_branch = abs(back.loss - at_a.loss) <= even and abs(forth.loss - at_b.loss) <= even
+        # Of equal loss and unlike where two branches cross at an end.
+        pairs = (back, at_a), (forth, at_b)
+        one_branch = all(abs(s.loss - r.loss) <= even and self._distance(s, r) < UNRESOLVED for s, r in pairs)
         if one_branch and np.linalg.norm(forth.gram - at_a.gram) < MOVE:
             before, after = pattern(at_a, self.exchanges), pattern(forth, self.exchanges)
-            if before == after:
+            smooth = self._distance(forth, at_a) < LEAST_MOVE or track(self.family(b), at_a, free=self.free) is not None
+            if before == after and smooth:
                 return []
             if before.size > after.size:
                 return self._continuous(before, a, b, forth)
@@ -232,6 +244,15 @@ class _Branches:
             return kept
         weights, bias = state.weights + self.shake[0], state.bias + self.shake[1]
         return sharpen(problem, settle([problem], weights[None], bias[None], free=self.free)[0], free=self.free)
+
+    def _found(self, t: float) -> list[State]:
+        """Minima at t from packings and random models: at a crossing a state can win that wins at no grid point."""
+        problem = self.family(float(t))
+        starts = _starts(problem, self.m, self.restarts, self.seed, free=self.free)
+        starts = sorted(starts, key=_loss)[:MOST]
+        weights, bias = (np.array([getattr(s, part) for s in starts]) for part in ("weights", "bias"))
+        ends = settle([problem] * len(starts), weights + self.shake[0], bias + self.shake[1], free=self.free)
+        return [self.follow(s, t) for s in lowest(ends, POOL, self._scale(t))]
 
     def _crossing(
         self, a: float, at_a: State, forth: State, b: float, at_b: State, back: State
@@ -254,6 +275,26 @@ class _Branches:
 
         where = float(brentq(excess, a, b, xtol=1e-13 * max(abs(a), abs(b)), rtol=1e-13))
         return where, *states(where)
+
+    def merged(self, found: Sequence[Transition]) -> list[Transition]:
+        """Transitions too close for their own errors, as near a tricritical point, made one that spans them."""
+        groups: list[list[Transition]] = []
+        for t in found:
+            if groups and t.parameter - groups[-1][-1].parameter < CLUSTER * max(t.error, groups[-1][-1].error):
+                groups[-1].append(t)
+            else:
+                groups.append([t])
+        out = []
+        for group in groups:
+            first, last = group[0], group[-1]
+            if len(group) == 1:
+                out.append(first)
+                continue
+            where, width = (first.parameter + last.parameter) / 2, last.parameter - first.parameter
+            states = [State(one.weights[k], one.bias[k], one.loss) for one, k in ((first, 0), (last, 1))]
+            low, high = (self.follow(s, where) for s in states)
+            out.append(replace(self._first(where, low, high, width), below=first.below, above=last.above))
+        return out
 
     def _distance(self, low: State, high: State) -> float:
         """Smallest Frobenius distance of the two Gram matrices over exchanges of features."""
@@ -285,7 +326,7 @@ class _Branches:
             # Halve until the amplitude has vanished at `inside`, next to the smallest that has not.
             near = inside
             probe, at_probe = far, here
-            while abs(probe - near) > abs(far - near) / 64:
+            while abs(probe - near) > max(abs(far - near) / 64, 1e-14 * abs(near)):
                 middle = (probe + near) / 2
                 found = self.follow(at_probe, middle)
                 if constrained.amplitude(found) > 10 * EQUAL:
@@ -297,7 +338,7 @@ class _Branches:
                 ends = [self.follow(constrained_state, x) for x in (near, probe)]
                 ends[1] = min(ends[1], at_probe, key=_loss)
                 path = list(zip([near, probe, outside], [*ends, state], strict=True))[:: 1 if near < outside else -1]
-                return [x for (a, p), (b, q) in pairwise(path) for x in self.between(a, p, b, q, [])]
+                return [found for (u, p), (v, q) in pairwise(path) for found in self.between(u, p, v, q, [])]
             points, states, last = [], [], here
             for x in (1.0, 0.72, 0.49, 0.3, 0.16, 0.06):
                 last = self.follow(last, near + x * (far - near))
@@ -314,22 +355,23 @@ class _Branches:
             inside, far, here = near, points[2], states[2]
             if best[0] <= 1e-11 * abs(estimate) or error > 100 * best[0] or abs(far - inside) < 1e-6 * abs(far):
                 break
-        where = float(best[1])
-        ends = [constrained_state, state] if inside < outside else [state, constrained_state]
+        # Without an amplitude to extrapolate, the interval in which it vanishes is all that is known.
+        where = float(best[1]) if np.isfinite(best[1]) else (near + probe) / 2
+        around = [constrained_state, state] if inside < outside else [state, constrained_state]
         limit = self.follow(constrained_state, where)
-        found = Transition(
+        last_one = Transition(
             parameter=where,
             order="continuous",
-            error=float(best[0]),
+            error=float(best[0]) if np.isfinite(best[0]) else abs(far - inside),
             loss=limit.loss,
-            below=ends[0].words,
-            above=ends[1].words,
+            below=around[0].words,
+            above=around[1].words,
             jump=0.0,
             kink=0.0,
             weights=np.stack([limit.weights] * 2),
             bias=np.stack([limit.bias] * 2),
         )
-        return [found]
+        return [last_one]
 
     def _slope(self, state: State, t: float) -> float:
         """dL*/dt of a branch: by the envelope theorem the derivative at fixed model."""
@@ -372,7 +414,10 @@ def _starts(features: Features, m: int, restarts: int, seed: int, *, free: bool)
     weights = np.array([w for w, _ in models])
     bias = np.array([b for _, b in models]) * free
     loss = exact_gradient(weights, bias, stack([features] * len(models)))[0]
-    _, first = np.unique(loss.round(12), return_index=True)
+    # One arrangement per class: unlike features get unlike norms here, else all arrangements of a pentagon would have the same loss.
+    value = features.importance * features.density
+    unlike = exact_gradient(weights * (1 + 0.1 * value / value.max()), bias, stack([features] * len(models)))[0]
+    _, first = np.unique(unlike.round(12), return_index=True)
     return [State(weights[k], bias[k], float(loss[k])) for k in sorted(first)]
 
 

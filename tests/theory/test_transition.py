@@ -17,6 +17,7 @@ from tegum.theory import (
     transitions,
 )
 from tegum.theory import geometry_diagram as diagram_of
+from tegum.theory._states import State, track
 
 
 def regular(block, density):
@@ -62,6 +63,26 @@ def test_pair_has_the_boundaries_of_the_closed_forms():
         + float(expected_loss(jump.weights[1], jump.bias[1], Features(0.1, [1e-9, 1.0]))),
         rel=1e-5,
     )
+
+
+@pytest.mark.slow
+def test_a_jump_of_little_loss_is_put_where_the_proof_has_it():
+    """At density 0.9 the ignored feature stays a minimum beyond the jump, and 4e-6 further on a third state takes over."""
+    found = transitions(lambda i: Features(0.9, [1.0, 1.0, i]), 2, [0.93, 0.96], restarts=4).transitions
+    assert [t.order for t in found] == ["first", "first"]
+    lower, upper = phase_boundary(0.9).enclosure
+    assert lower - 1e-11 < found[0].parameter < upper + 1e-11
+    assert found[0].error < 1e-10
+    assert abs(found[1].parameter - upper) > 1e-6  # negative control: the next transition is told apart
+
+
+def test_a_minimum_is_tracked_to_its_fold_and_no_further():
+    features, start = Features(0.9, [1.0, 0.9]), State(np.array([[1.0, 0.0]]), np.array([0.0, 0.45]), np.nan)
+    kept = track(features, start, free=True)
+    assert kept.loss == pytest.approx(0.9 * float(features.variance[1]), rel=1e-12)
+    # Past the spinodal the ignored feature is a saddle.
+    assert track(Features(0.9, [1.0, float(spinodal(0.9)) * 1.01]), start, free=True) is None
+    assert track(features, State(np.array([[1.0, -3.0]]), start.bias, np.nan), free=True) is None
 
 
 @pytest.mark.slow
