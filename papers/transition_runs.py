@@ -305,7 +305,7 @@ def _digest() -> str:
     names = (
         "_transition",
         "_states",
-        "_corners",
+        "_vertex",
         "_descent",
         "_bfgs",
         "_packing",

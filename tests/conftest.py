@@ -4,7 +4,7 @@ import hypothesis
 import jaxtyping
 import pytest
 
-jaxtyping.install_import_hook(["tegum.theory._rectified", "tegum.theory._descent"], "beartype.beartype")
+jaxtyping.install_import_hook(["tegum.theory._descent"], "beartype.beartype")
 
 hypothesis.settings.register_profile("tegum", deadline=None, derandomize=True, max_examples=60)
 hypothesis.settings.load_profile("tegum")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._contour import contour_errors
-from ._corners import corner_errors
 from ._enumeration import enumerated_errors, states
 from ._law import CONSTANT, UNIFORM, Law
-from ._vertex import VERTEX_N
+from ._vertex import VERTEX_N, vertex_errors
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -35,5 +34,5 @@ def solve_rows(problems: RowProblems, tolerance: Float[Array, " rows"], gradient
     if _is_enumerated(problems.law):
         return enumerated_errors(problems, gradient)
     if is_exact(problems.law):
-        return corner_errors(problems, gradient)
+        return vertex_errors(problems, gradient)
     return contour_errors(problems, tolerance, gradient)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._corners import corner_errors
 from ._descent import descend
 from ._law import UNIFORM
 from ._loss import gram
 from ._maps import map_errors
 from ._method import is_exact, solve_rows
 from ._packing import ASSIGNMENTS, packings
+from ._vertex import vertex_errors
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -95,7 +95,7 @@ class Objective:
 def _solve(problems: RowProblems, tolerance: Float[Array, " rows"], gradient: bool) -> RowErrors:
     """`solve_rows`, with the compiled vertex sums for uniform values."""
     if problems.law.values == UNIFORM:
-        return corner_errors(problems, gradient)
+        return vertex_errors(problems, gradient)
     return solve_rows(problems, tolerance, gradient)
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._corners import corner_errors
 from ._descent import descend
 from ._features import Features
 from ._geometry import describe_geometry
@@ -17,6 +16,7 @@ from ._loss import gram
 from ._maps import map_errors
 from ._method import solve_rows
 from ._pair import ANTIPODAL_RATIO
+from ._vertex import vertex_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -147,7 +147,7 @@ def exact_gradient(
 
 def _solve(problems: RowProblems, tolerance: Float[Array, " rows"], gradient: bool) -> RowErrors:
     if problems.law.values == UNIFORM:
-        return corner_errors(problems, gradient)
+        return vertex_errors(problems, gradient)
     return solve_rows(problems, tolerance, gradient)
 
 

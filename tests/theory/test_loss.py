@@ -184,14 +184,12 @@ def test_leading_axes_broadcast_and_do_not_mix():
         assert np.allclose(d_weights[i, j], alone[1], atol=1e-14)
 
 
-def test_large_batches_are_cut_into_blocks_without_a_seam(monkeypatch):
-    from tegum.theory import _rectified
-
+def test_a_model_of_a_large_batch_has_the_loss_that_it_has_alone():
     rng = np.random.default_rng(2)
-    model = rng.standard_normal((50, 2, 4)), rng.standard_normal((50, 4)), Features(0.3, n=4)
-    whole = expected_loss(*model)
-    monkeypatch.setattr(_rectified, "BLOCK", 1 << 10)
-    assert np.array_equal(whole, expected_loss(*model))
+    weights, bias, features = rng.standard_normal((5000, 2, 4)), rng.standard_normal((5000, 4)), Features(0.3, n=4)
+    whole = expected_loss(weights, bias, features)
+    for k in (0, 2499, 2500, 4999):
+        assert whole[k] == expected_loss(weights[k], bias[k], features)
 
 
 @pytest.mark.parametrize(
