@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 OUT ?= report
 
-.PHONY: help verify test lint types bench solution record clean
+.PHONY: help verify test lint types bench solution stored record clean
 help:
 	@echo "make verify   check every claim, train the models beside the theory, write $(OUT)/index.html (about two minutes)"
 	@echo "make test     unit, property and slow tests"
 	@echo "make lint     ruff; make types: mypy on the installed package"
 	@echo "make bench    benchmarks and growth with n; make solution: time to solution against a notebook-style loop (a quarter of an hour)"
+	@echo "make stored   train, prove and derive again what is stored: landscape runs, proofs, transitions, closed forms (half an hour)"
 	@echo "make record   make the evidence and runs of the last make verify the recorded ones"
 
 $(READY): pyproject.toml constraints.txt
@@ -41,6 +42,14 @@ bench: $(READY)
 
 solution: $(READY)
 	$(BIN)/python benchmarks/time_to_solution.py
+
+# Interrupted transitions go on where they stopped.
+stored: $(READY)
+	$(BIN)/python -m tegum.papers.derivations docs/derivations.md
+	$(BIN)/python -m tegum.papers.transition_runs
+	$(BIN)/python -m tegum.papers.pair_proofs
+	$(BIN)/python -m tegum.papers.pair_runs
+	$(BIN)/python benchmarks/lower_bounds.py
 
 # After `make verify`: its evidence and runs become the recorded ones, and the README shows its figure.
 record: $(READY)

@@ -70,10 +70,10 @@ def optimal_model(features: Features, m: int, *, restarts: int = 32, seed: int =
     """Best (W, b) found for the exact loss, by descents from packings of regular blocks and from random models.
 
     n <= 8: starts are every packing that fits, principal components and `restarts` random models, then exchanges of features
-    between roles in the lowest minima. Otherwise the best packings by an integer program (independent uniform features only),
-    random models, and exchanges of features between them, the best followed to a minimum. `restarts=0` takes packings only:
-    seconds at n = 80, and the best known where the optimum is close to a product of regular blocks; random starts matter for sparse
-    features (20 of density 0.01: about 20 s).
+    between roles in the lowest minima. Beyond (independent uniform features): the best packing by an integer program over blocks, regular
+    ones and, where those would be polygons, blocks of any directions searched at their own size from random starts fixed by the seed;
+    then `restarts` random models and exchanges. Other laws beyond 8 features: random models and exchanges. `restarts=0` leaves the random
+    models out: a second to ten for 20 features, some 20 s for 80.
 
     features: one instance of shape (n,), any law; m >= 1 hidden dimensions; `restarts` random starts, fixed by the seed.
     bias: False for the model without bias, x' = ReLU(WᵀWx), the b of the result being zero; n <= 8 only.
