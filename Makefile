@@ -10,7 +10,7 @@ help:
 	@echo "make verify   check every claim, train the models beside the theory, write $(OUT)/index.html (about two minutes)"
 	@echo "make test     unit, property and slow tests"
 	@echo "make lint     ruff; make types: mypy on the installed package"
-	@echo "make bench    benchmarks and growth with n; make solution: time to solution against a notebook-style loop (a quarter of an hour)"
+	@echo "make bench    benchmarks and growth with n; make solution: time to solution against a notebook-style loop (25 minutes)"
 	@echo "make stored   train, prove and derive again what is stored: landscape runs, proofs, transitions, closed forms (half an hour)"
 	@echo "make record   make the evidence and runs of the last make verify the recorded ones"
 
