@@ -190,7 +190,10 @@ def _phase(arguments: argparse.Namespace) -> int:
     result: dict[str, object] = {
         "density": arguments.density,
         "boundary": float(boundary.importance),
+        "enclosure": boundary.enclosure.tolist(),
         "order": str(boundary.order),
+        "jump": float(boundary.jump),
+        "hysteresis": boundary.spinodals.tolist(),
         "naive_boundary": None if boundary.naive != boundary.naive else float(boundary.naive),
     }
     if arguments.importance is not None:
