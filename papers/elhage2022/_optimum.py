@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...theory import Grade, phase_boundary, rational_loss
+from ...theory import Grade, check_pair, phase_boundary, rational_loss
 from .._claim import Check, Claim, Finding
+from ..pair_proofs import load_proofs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .._lab import Lab
 
+# What rounding the stated values to six decimals may add.
+TOLERANCE = Fraction(1, 10**6)
 REPLAY = """from fractions import Fraction as F
 from itertools import product
 from math import factorial, prod
@@ -112,6 +116,33 @@ def _is_true_boundary(statement: dict[str, str], lab: Lab) -> Finding:
     return Finding(holds, grade, "; ".join(words) + ".", worst if holds else -worst, "relative error")
 
 
+def _is_enclosed(statement: dict[str, str], lab: Lab) -> Finding:
+    """Does the stated value lie between a proof that below nothing beats ignoring feature 2 and a model that does above?
+
+    From below: the stored certificate of the highest importance at that density, replayed in rationals. From above: of a superposed
+    rational model, F_1/(V - F_2), the importance from which on it beats I V.
+    """
+    words, worst, holds, missing = [], math.inf, True, False
+    for density, value in statement.items():
+        p, stated = Fraction(density), Fraction(value)
+        proofs = [c for c in load_proofs()[0] if c["state"] == "ignored" and c["density"] == [density, density]]
+        lower, missing = Fraction(0), missing or not proofs
+        if proofs:
+            claim = check_pair(max(proofs, key=lambda c: Fraction(c["importance"][1][0])))
+            lower = Fraction(int(claim.importance[1][0].p), int(claim.importance[1][0].q))
+        boundary = phase_boundary(float(p))
+        first, both = (rationally(boundary.weights, boundary.bias, p, Fraction(r))[0] for r in (1, 2))
+        second = both - first
+        upper = (first - second) / (p / 3 - p**2 / 4 - second)
+        room = min(stated - lower, upper + TOLERANCE - stated)
+        worst, holds = min(worst, float(room)), holds and room >= 0
+        words.append(
+            f"p = {density}: {float(lower):.6f} <= I* <= {float(upper):.9f} ({100 * float(1 - lower / upper):.2f} %)"
+        )
+    # Without a proof from below nothing is established.
+    return Finding(None if holds and missing else holds, Grade.CERTIFIED, "; ".join(words) + ".", worst, "importance")
+
+
 OPTIMUM_CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="elhage2022.07",
@@ -161,6 +192,14 @@ print(found < r / 12, float(found), float(r / 12))      # True: below the linear
                 "feature 2 must lose.",
                 "the vertex formula in fractions",
                 _is_true_boundary,
+            ),
+            Check(
+                "certified enclosure",
+                "Replay stored proofs that ignoring feature 2 is optimal up to some importance; a superposed rational model bounds I* from "
+                "above.",
+                "interval branch and bound, replayed in rational arithmetic",
+                _is_enclosed,
+                tier="slow",
             ),
         ),
         figures=("boundary", "proved_phases", "phase_diagram"),
