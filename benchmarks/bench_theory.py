@@ -11,8 +11,11 @@ from tegum.theory import (
     Features,
     beta_values,
     expected_loss,
+    geometry_diagram,
+    landscape,
     loss_and_gradient,
     loss_curves,
+    lower_bound,
     optimal_model,
     phase_boundary,
     phase_diagram,
@@ -112,7 +115,11 @@ def test_lbfgs_one_start_at_a_time(benchmark, n, m):
     starts = rng.standard_normal((64, m * n + n)) * ([0.6] * (m * n) + [0.1] * n)
 
     def objective(x):
-        loss, d_weights, d_bias = loss_and_gradient(x[: m * n].reshape(m, n), x[m * n :], features)
+        # A line search may try weights so large that no double holds their loss to the default atol.
+        size = float(np.abs(x).max(initial=1)) ** 4
+        loss, d_weights, d_bias = loss_and_gradient(
+            x[: m * n].reshape(m, n), x[m * n :], features, atol=max(1e-9, 1e-9 * size)
+        )
         return float(loss), np.concatenate([d_weights.ravel(), d_bias])
 
     def run():
@@ -124,6 +131,26 @@ def test_lbfgs_one_start_at_a_time(benchmark, n, m):
 
 def test_optimal_model_twenty_in_five_from_packings(benchmark):
     benchmark.pedantic(optimal_model, (Features(0.1, 0.7 ** np.arange(20)), 5), {"restarts": 0}, rounds=2)
+
+
+def test_geometry_diagram_three_in_two_50_by_50(benchmark):
+    arguments = np.geomspace(0.02, 1, 50), np.geomspace(0.1, 10, 50)
+    benchmark.pedantic(geometry_diagram, arguments, rounds=1)
+
+
+@pytest.mark.parametrize(("n", "m"), [(2, 1), (5, 2), (8, 3)])
+def test_lower_bound(benchmark, n, m):
+    """A new density each round: proofs are kept between calls."""
+    densities = iter(np.linspace(0.1, 0.11, 3))
+    benchmark.pedantic(lambda: lower_bound(Features(next(densities), n=n), m), rounds=2)
+
+
+def test_landscape_of_a_pair(benchmark):
+    benchmark.pedantic(landscape, (0.1, 0.5), rounds=3)
+
+
+def test_phase_boundary_of_100_densities(benchmark):
+    benchmark.pedantic(phase_boundary, (np.geomspace(0.01, 1, 100),), rounds=1)
 
 
 def test_loss_curves_five_in_two(benchmark):
