@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -398,7 +398,7 @@ FIGURES["landscape"] = (
 
 
 def draw_proved_phases(lab: Lab | None = None) -> Figure:
-    """Cells of density and importance on which the optimal state is proved (runs/pair_proofs.json), over the numeric boundary.
+    """Cells of density and importance on which the optimal state is proved (runs/pair_proofs.json), over the numeric boundaries.
 
     The stored certificates are drawn by what they claim; `check_pair` replays them. `lab` is not looked at.
     """
@@ -407,33 +407,49 @@ def draw_proved_phases(lab: Lab | None = None) -> Figure:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch, Polygon
 
-    from .pair_proofs import load_proofs
+    from ..theory import critical_points, exchange_line
+    from ._proofs import load_proofs
 
     figure = _figure(9, 6.2)
     ax = figure.subplots()
     states = {"ignored": "only 1", "weak": "weak", "antipodal": "antipodal"}
-    floor, proofs = 1e-3, load_proofs()[0]
-    for proof in proofs:
-        (p0, p1), lower, upper = (
-            [float(Fraction(x)) for x in line] for line in (proof["density"], *proof["importance"])
-        )
+    floor = 1e-3
+    proofs, undecided = load_proofs()
+    proved: dict[str, Any] = {"facecolor": "white", "edgecolor": "#5a6672", "linewidth": 0.4}
+    open_: dict[str, Any] = {"facecolor": "white", "edgecolor": "#8a949e", "hatch": "//////", "linewidth": 0.0}
+    cells = [
+        (proof["density"], *proof["importance"], proved | {"facecolor": COLOURS[states[proof["state"]]]})
+        for proof in proofs
+    ]
+    for *lines, look in [*((*cell, open_) for cell in undecided), *cells]:
+        (p0, p1), lower, upper = ([float(Fraction(x)) for x in line] for line in lines)
+        if p0 == p1:  # a single density: the point up to which ignoring is proved
+            ax.plot(p0, upper[0], marker="_", ms=7, mew=1.6, color="#b02a2a", zorder=4)
+            continue
         share = np.linspace(0, 1, 33)  # a line in p is curved on logarithmic axes
         p = p0 + share * (p1 - p0)
         low, high = (np.maximum(line[0] + share * (line[1] - line[0]), floor) for line in (lower, upper))
         outline = np.concatenate([np.stack([p, low], 1), np.stack([p, high], 1)[::-1]])
-        ax.add_patch(Polygon(outline, facecolor=COLOURS[states[proof["state"]]], edgecolor="#5a6672", linewidth=0.5))
+        ax.add_patch(Polygon(outline, **look))
     p = np.unique(np.concatenate([np.geomspace(0.01, 0.45, 50), np.linspace(0.45, 1, 56)]))
-    ax.plot(p, phase_boundary(p).importance, color="black", lw=1.3)
+    ax.plot(p, phase_boundary(p).importance, color="black", lw=1.1)
+    ends = [critical_points()[name].density for name in ("triple", "equal triple")]
+    q = np.linspace(ends[0] + 1e-4, ends[1] - 1e-4, 15)
+    ax.plot(q, exchange_line(q).importance, color="black", lw=1.1, ls="--")
     _ticks(ax)
-    ax.set(yscale="log", xlim=(0.0097, 1.03), ylim=(floor, 1.15))
+    ax.set(yscale="log", xlim=(0.0097, 1.03), ylim=(floor, 1.05))
     ax.set(xlabel="density p = 1 - sparsity", ylabel="importance of feature 2 (feature 1: 1)")
     words = {"only 1": "feature 2 ignored", "weak": WORDS["weak"], "antipodal": WORDS["antipodal"]}
     keys: list[Artist] = [
-        Patch(facecolor=COLOURS[k], edgecolor="#5a6672", label=f"proved: {v}") for k, v in words.items()
+        Patch(**(proved | {"facecolor": COLOURS[k], "label": f"proved: {v}"})) for k, v in words.items()
     ]
     keys += [
-        Line2D([], [], color="black", lw=1.3, label="numeric boundary"),
-        Patch(facecolor="white", label="undecided"),
+        Patch(**open_, label="undecided"),
+        Line2D(
+            [], [], color="#b02a2a", marker="_", ms=7, mew=1.6, ls="", label="ignoring proved up to here (one density)"
+        ),
+        Line2D([], [], color="black", lw=1.1, label="numeric boundary of ignoring"),
+        Line2D([], [], color="black", lw=1.1, ls="--", label="numeric exchange of weak and antipodal"),
     ]
     ax.legend(handles=keys, loc="lower right", fontsize=8, framealpha=0.95)
     ax.set_title("Two features, one dimension: the globally optimal state, proved cell by cell", fontsize=10)
@@ -443,5 +459,5 @@ def draw_proved_phases(lab: Lab | None = None) -> Figure:
 FIGURES["proved_phases"] = (
     draw_proved_phases,
     "Two features in one dimension. In each coloured cell the globally optimal state is proved, over all weights and biases, by a "
-    "log of bounds that a small checker replays in rational arithmetic. White: not proved either way. Black: the numeric boundary.",
+    "log of bounds that a small checker replays in rational arithmetic. Hatched: not proved either way. Black: the numeric boundaries.",
 )

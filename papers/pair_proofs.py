@@ -1,73 +1,79 @@
 """Prove the phases of two features in one dimension cell by cell, and replay the proofs: `python -m tegum.papers.pair_proofs`.
 
-Some minutes on one core. Every proof passes the checker in rational arithmetic before runs/pair_proofs.json is written.
+Some minutes on two cores. Every proof passes the checker in rational arithmetic before runs/pair_proofs.json is written: the columns of
+`pair_map`, and at single densities the ignored state as close to the boundary I* as a search of bounded length proves it.
 """
 
 from __future__ import annotations
 
-import json
 import sys
-from base64 import b85decode, b85encode
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
-from zlib import compress, decompress
 
-from ..theory import PairMap, check_pair, pair_map
-from ._evidence import hardware, now, versions, write_atomically
-from ._lab import STORED
+from ..theory import PairMap, check_pair, pair_map, phase_boundary, prove_pair
+from ._proofs import PROOFS, save_proofs
 
-SCHEMA = "tegum-proofs/1"
-# Columns of density; wide ones are cheap for the antipodal pair, ignoring needs narrow ones below density 0.2.
-EDGES = (
-    *(
-        0.01,
-        0.015,
-        0.024,
-        0.036,
-        0.05,
-        0.055,
-        0.06,
-        0.067,
-        0.075,
-        0.085,
-        0.094,
-        0.105,
-        0.117,
-        0.13,
-        0.145,
-        0.16,
-        0.18,
-        0.2,
-    ),
-    *(0.25, 0.3, 0.36, 0.42, 0.48, 0.54, 0.6, 0.66, 0.72, 0.8, 0.88, 0.94, 1.0),
-)
+# Columns of density: narrow ones where ignoring needs them, a cut near each end of the line where weak and antipodal exchange.
+EDGES = [
+    *(0.01, 0.0107, 0.0115, 0.0123, 0.0132, 0.0142, 0.0153, 0.0165, 0.0178, 0.0192, 0.0208, 0.0225, 0.0243, 0.0263),
+    *(0.0286, 0.0312, 0.0343, 0.038, 0.042, 0.047, 0.053, 0.06, 0.068, 0.077, 0.088, 0.1, 0.115, 0.132, 0.152, 0.175),
+    *(0.205, 0.24, 0.29, 0.35, 0.41, 0.46, 0.512, 0.56, 0.62, 0.66, 0.69, 0.706, 0.78, 0.9, 1.0),
+]
+LIMIT = 1000
+# Single densities at which the boundary is approached from below, the relative distances tried, and the boxes allowed.
+SINGLE = (0.05, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
+GAPS = (0.001, 0.002, 0.003, 0.005, 0.01, 0.03, 0.1, 0.2, 0.4, 0.6)
+CLOSE_LIMIT = 6000
 
 
-def save_proofs(path: Path, found: PairMap) -> None:
-    """Write the certificates with their trees packed (zlib, base 85), and the undecided cells."""
-    proofs = [{**proof, "tree": b85encode(compress(str(proof["tree"]).encode(), 9)).decode()} for proof in found.proofs]
-    undecided = [[[str(x) for x in line] for line in cell] for cell in found.undecided]
-    how = "certificates of pair_map and prove_pair, each accepted by check_pair before it was stored"
-    made = {"how": how, "when": now(), "hardware": hardware(), "versions": versions()}
-    body = {"schema": SCHEMA, "provenance": made, "undecided": undecided, "proofs": proofs}
-    write_atomically(path, json.dumps(body, separators=(",", ":")) + "\n")
+def nearest_ignored(density: float) -> PairMap:
+    """The ignored state at one density, proved up to I* (1 - gap) with the smallest of `GAPS` that bisection finds."""
+    onset = float(phase_boundary(density).importance)
+    found: tuple[dict[str, object], ...] = ()
+    first, last = 0, len(GAPS)
+    while first < last:
+        k = (first + last) // 2
+        line = f"{onset * (1 - GAPS[k]):.5g}"
+        proof = prove_pair((density, density), ("0", line), "ignored", limit=CLOSE_LIMIT)
+        if proof is None:
+            first = k + 1
+        else:
+            found, last = (proof,), k
+    return PairMap(found, ())
 
 
-def load_proofs(path: Path = STORED / "pair_proofs.json") -> tuple[list[dict[str, Any]], list[Any]]:
-    """Certificates for `check_pair`, and the undecided cells as (density, lower line, upper line) of rationals in words."""
-    body = json.loads(path.read_text(encoding="utf-8"))
-    return [{**proof, "tree": decompress(b85decode(proof["tree"])).decode()} for proof in body["proofs"]], body[
-        "undecided"
-    ]
-
-
-def main() -> None:
-    """Prove, replay, store."""
-    found = pair_map(EDGES)
+def _job(edges: tuple[float, ...]) -> tuple[PairMap, float, float]:
+    """A column, or a single density, proved and replayed, with the seconds of processor time that each took."""
+    start = time.process_time()
+    found = pair_map(edges, limit=LIMIT) if len(edges) == 2 else nearest_ignored(edges[0])
+    proved = time.process_time()
     for proof in found.proofs:
-        claim = check_pair(proof)
-        sys.stdout.write(f"{claim.state} proved and replayed at densities {proof['density']}\n")
-    save_proofs(STORED / "pair_proofs.json", found)
+        check_pair(proof)
+    return found, proved - start, time.process_time() - proved
+
+
+def main(out: Path = PROOFS) -> None:
+    """Prove, replay, store; progress on stderr."""
+    jobs = [*((p,) for p in SINGLE), *pairwise(EDGES)]
+    results = {}
+    with ProcessPoolExecutor(2) as pool:
+        waiting = {pool.submit(_job, job): job for job in jobs}
+        for future in as_completed(waiting):
+            job = waiting[future]
+            results[job] = found, proving, checking = future.result()
+            sys.stderr.write(
+                f"{len(results)}/{len(jobs)}: density {' to '.join(map(str, job))}: {len(found.proofs)} proofs ({proving:.0f} s) "
+                f"replayed ({checking:.0f} s), {len(found.undecided)} undecided\n"
+            )
+    parts = [results[job] for job in jobs]
+    found = PairMap(
+        tuple(proof for part in parts for proof in part[0].proofs),
+        tuple(cell for part in parts for cell in part[0].undecided),
+    )
+    proving, replaying = (round(sum(seconds), 1) for seconds in zip(*((x, y) for _, x, y in parts), strict=True))
+    save_proofs(out, found, seconds_proving=proving, seconds_replaying=replaying)
 
 
 if __name__ == "__main__":

@@ -100,24 +100,78 @@ def vertex_bounds(
     return out
 
 
-def row_bound(a: Interval, t: Interval, b: Interval, laws: Sequence[Weights]) -> list[fmpq]:
-    """A number below R(a, t, b) on the box, per law: the least of `vertex_bounds`, with what the vertices share taken out."""
+def row_bound(
+    a: Interval,
+    t: Interval,
+    b: Interval,
+    laws: Sequence[Weights],
+    rise: Sequence[Sequence[Sequence[fmpq]]] | None = None,
+) -> list[fmpq]:
+    """A number below R(a, t, b) on the box, per law: the least of `vertex_bounds`, with what the vertices share taken out.
+
+    rise: [law][end of a][end of t], the values of a function that is linear in (a, t): the number is then below R minus it.
+    """
     centre = tuple((lo + hi) * HALF for lo, hi in (a, t, b))
-    half = tuple((hi - lo) * HALF for lo, hi in (a, t, b))
-    middle, slope = square(*centre), slopes(*centre)
-    corners = []
-    for i, k in product((0, 1), repeat=2):
-        one, base = _first(1, a[i], b[k]), _first(2, a[i], b[k])
-        for j, v in enumerate(t):
-            corners.append((i, j, k, 2 * one, 2 * ((_first(2, a[i], b[k] + v) - base) / v if v else one)))
+    da, dt, db = ((hi - lo) * HALF for lo, hi in (a, t, b))
+    middle, slope = _tangent(*centre)
+    ends = _ends(a, t, b[0]), _ends(a, t, b[1])
     out = []
-    for law in laws:
+    for k, law in enumerate(laws):
         level = (law[1] + law[3]) / 3 + _dot(law, middle)
-        da, dt, db = (_dot(law, s) * h for s, h in zip(slope, half, strict=True))
-        planes = ((level - da - dt, level - da + dt), (level + da - dt, level + da + dt))
-        ends = (-db, db)
-        out.append(min([planes[i][j] + ends[k] - law[1] * x - law[3] * y for i, j, k, x, y in corners]))
+        ga, gt, gb = _dot(law, slope[0]) * da, _dot(law, slope[1]) * dt, _dot(law, slope[2]) * db
+        planes = [level - ga - gt, level - ga + gt, level + ga - gt, level + ga + gt]
+        if rise is not None:
+            planes = [x - y for x, y in zip(planes, (y for row in rise[k] for y in row), strict=True)]
+        one, both = law[1], law[3]
+        out.append(
+            min(
+                min([x - one * y - both * z for x, (y, z) in zip(planes, ends[0], strict=True)]) - gb,
+                min([x - one * y - both * z for x, (y, z) in zip(planes, ends[1], strict=True)]) + gb,
+            )
+        )
     return out
+
+
+@lru_cache(maxsize=64)
+def _ends(a: Interval, t: Interval, b: fmpq) -> list[tuple[fmpq, fmpq]]:
+    """2 E x1 y, only x1 active and both active, at the ends of a and t (the order of `row_bound`'s planes)."""
+    out = []
+    for x in a:
+        one, base = _first(1, x, b), _first(2, x, b)
+        out += [(2 * one, 2 * ((_first(2, x, b + v) - base) / v if v else one)) for v in t]
+    return out
+
+
+def _tangent(a: fmpq, t: fmpq, b: fmpq) -> tuple[Weights, tuple[Weights, Weights, Weights]]:
+    """`square` and `slopes`, sharing their terms where a and t are not 0."""
+    if not a or not t:
+        return square(a, t, b), slopes(a, t, b)
+    low, high = _powers(b), _powers(a + b)
+    side, top = _powers(b + t), _powers(a + b + t)
+    # E y (only own, only other), E x y, and the E f_q over x1 at both ends of x2.
+    d1, d2, d3 = ((h - x) / a for h, x in zip(high[1:], low[1:], strict=True))
+    e2, e3 = ((h - x) / a for h, x in zip(top[2:], side[2:], strict=True))
+    mean2 = (side[2] - low[2]) / t
+    first = high[1] / a - d2 / a
+    both_first = ((top[2] - high[2]) / a - (e3 - d3) / a) / t
+    both_other = (e2 - (e3 - d3) / t) / t
+    return (
+        (2 * low[1], 2 * d2, 2 * mean2, 2 * (e3 - d3) / t),
+        (
+            (ZERO, 2 * first, ZERO, 2 * both_first),
+            (ZERO, ZERO, 2 * (side[1] - mean2) / t, 2 * both_other),
+            (2 * low[0], 2 * d1, 2 * (side[1] - low[1]) / t, 2 * (e2 - d2) / t),
+        ),
+    )
+
+
+def _powers(s: fmpq) -> tuple[fmpq, fmpq, fmpq, fmpq]:
+    """f_1(s), ..., f_4(s)."""
+    if s <= 0:
+        return ZERO, ZERO, ZERO, ZERO
+    two = s * s * HALF
+    three = two * s / 3
+    return s, two, three, three * s / 4
 
 
 def _dot(law: Weights, values: Weights) -> fmpq:

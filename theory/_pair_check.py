@@ -16,7 +16,10 @@ output 2 has d = w2² and c, and L = F1 + I F2. V = p/3 - p²/4; ignoring featur
    c. low <= a <= 1 - η: F1 >= (1-a)² V suffices if a (1-a)² >= I δ² (2 - low) at both ends (unimodal between).
    d. F1(1 + kγ, ±k, kβ)/k² does not rise with k > 0: in each pattern error/k is min(z, u/k), or z₊, with z free of k. So with
       k = |c|: F1/c² >= F1(a', ±δ, b')/δ² for some b' and an a' (possibly negative) on the same side of 1 as a. It suffices that
-      F1(a', ±δ, b') >= δ² I V for a' >= 1, and (1+η)/(1-η) times that for a' <= 1; outside [bottom, top] this is point 3.
+      F1(a', ±δ, b') >= δ² I V for a' >= 1, and (1+η)/(1-η) times that for a' <= 1; outside [bottom, top], bottom >= 0, this is
+      point 3 (for a' < 0 the slope of x1 - y is at least 1, so F1 >= V).
+5. Tilts. On a box with centre (w1', w2') the bounds may be for F1 - p T1 and F2 - p T2, T1 = α (a - w1'²) + σ (c - w1' w2'),
+   T2 = β (d - w2'²) + ρ (c - w1' w2'), any α, σ, β, ρ; the least p T1 + I p T2 on the box is added.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from flint import fmpq
 
+from ._bernstein import above, loss, product, reaches
 from ._checks import CertificateError
 from ._exact_row import ZERO, error, row_bound
 from ._grade import Grade
@@ -39,6 +43,8 @@ if TYPE_CHECKING:
     Box = tuple[Interval, ...]
 
 RATIO = fmpq(23, 40)
+FLAT = ((ZERO, ZERO), (ZERO, ZERO))
+DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz+/"
 
 
 @dataclass(frozen=True)
@@ -68,46 +74,51 @@ def check_pair(certificate: Mapping[str, Any]) -> PairClaim:
     lines = [_numbers(line, 2) for line in _items(certificate.get("importance"), 2)]
     lower, upper = lines
     _demand(0 < p0 <= p1 <= 1, "density must satisfy 0 < p0 <= p1 <= 1")
-    _demand(
-        all(0 <= x <= y <= 1 for x, y in zip(*lines, strict=True)), "importance must satisfy 0 <= lower <= upper <= 1"
-    )
+    rising = all(0 <= x <= y <= 1 for x, y in zip(*lines, strict=True))
+    _demand(rising, "importance must satisfy 0 <= lower <= upper <= 1")
     _demand(p0 < p1 or all(x == y for x, y in lines), "a single density has one importance per line")
     cell = _Cell([(p0, p0), (p0, p1), (p1, p1)] if p0 < p1 else [(p0, p0)])
     if state == "ignored":
         _demand(lower == [0, 0], "an ignored state is proved down to importance 0")
         lines = [upper]
-    targets = [_product(cell.variance, line) for line in lines]
+    targets = [product(cell.variance, line) for line in lines]
     if state == "ignored":
         delta = _check_core(certificate.get("core"), p0, upper, cell)
     else:
         _demand(state in ("weak", "antipodal"), f"unknown state {state!r}")
         w1, w2, b1, b2 = _numbers(certificate.get("witness"), 4)
         errors = [[error(w * w, w1 * w2, b, law) for law in cell.laws] for w, b in ((w1, b1), (w2, b2))]
-        ignored, targets = targets, [_loss(errors[0], errors[1], line) for line in lines]
-        _demand(state != "weak" or _above(ignored, targets), "the witness is no better than ignoring feature 2")
+        ignored, targets = targets, [loss(errors[0], errors[1], line) for line in lines]
+        _demand(state != "weak" or above(ignored, targets), "the witness is no better than ignoring feature 2")
     extent = _numbers(certificate.get("extent"), 2)
-    zero = [fmpq(0)] * len(cell.laws)
     for k, end in enumerate(extent):
         ramp = cell.slope_bound((end * end, end * end))
+        zero = [ZERO] * len(ramp)
         bounds = (zero, ramp) if k else (ramp, zero)
-        _demand(
-            end >= 1 and _above([_loss(bounds[0], bounds[1], line) for line in lines], targets),
-            f"w{k + 1} ends too early",
-        )
+        enough = above([loss(*bounds, line) for line in lines], targets)
+        _demand(end >= 1 and enough, f"w{k + 1} ends too early")
 
     def leaf(box: Box, log: Iterator[str], mark: str) -> None:
         if mark == "." and (_small(box, delta) if state == "ignored" else _left_out(box, str(state))):
             return
         corners = [x * y for x in box[0] for y in box[1]]
         cross = (min(corners), max(corners))
-        bounds = []
+        mid = [(lo + hi) / 2 for lo, hi in box]
+        bounds, tilts = [], []
         for k, (low, high) in enumerate(map(_sizes, box)):
             own = (low * low, high * high)
             mark = next(log, "") if k and mark != "." else mark
-            plain = mark in (".", "-") and mark
-            bounds.append(cell.slope_bound(own) if plain else cell.partition(own, cross, log, mark))
-        if not _above([_loss(bounds[0], bounds[1], line) for line in lines], targets):
-            raise CertificateError(f"no proof on the box {box}")
+            tilt = (_short(log), _short(log)) if mark == "t" else (ZERO, ZERO)
+            mark = next(log, "") if mark == "t" else mark
+            rise = [[tilt[0] * (a - mid[k] ** 2) + tilt[1] * (c - mid[0] * mid[1]) for c in cross] for a in own]
+            plain = mark in (".", "-") and not any(tilt) and mark
+            bounds.append(cell.slope_bound(own) if plain else cell.partition(own, cross, log, mark, rise))
+            tilts.append(tilt)
+        sums = [loss(bounds[0], bounds[1], line) for line in lines]
+        for total, line in zip(sums, lines, strict=True):
+            rates = zip(product(cell.active, (1, 1)), product(cell.active, line), strict=True)
+            total[:] = [x + _least_tilt(box, tilts, *rate) for x, rate in zip(total, rates, strict=True)]
+        _demand(above(sums, targets), "no proof on a box of weights")
 
     _walk(certificate.get("tree"), ((fmpq(0), extent[0]), (-extent[1], extent[1])), leaf)
     return PairClaim(str(state), (p0, p1), ((lower[0], lower[1]), (upper[0], upper[1])))
@@ -118,7 +129,8 @@ def _check_core(data: Any, p0: fmpq, line: Sequence[fmpq], cell: _Cell) -> fmpq:
     _demand(isinstance(data, dict), "an ignored state needs a core")
     delta, eta, low, bottom, top = _numbers([data.get(name) for name in ("delta", "eta", "low", "bottom", "top")], 5)
     most, one = max(line), fmpq(1)
-    _demand(delta > 0 and 0 < eta < 1 and 0 < low < 1 and bottom <= 1 <= top, "core: numbers out of range")
+    # bottom >= 0: below it F1 >= V for a < 0 too, where y falls with x1 and x1 - y has slope 1 only where y = 0.
+    _demand(delta > 0 and 0 < eta < 1 and 0 < low < 1 and 0 <= bottom <= 1 <= top, "core: numbers out of range")
     _demand((1 - low) ** 2 >= most, "core: low is too large")
     _demand(delta + delta * delta / low <= p0 / 4, "core: delta is too large for output 2 to be affine")
     for a in (low, 1 - eta):
@@ -126,11 +138,11 @@ def _check_core(data: Any, p0: fmpq, line: Sequence[fmpq], cell: _Cell) -> fmpq:
     sides = (((one, top), top, one), ((bottom, one), bottom, (1 + eta) / (1 - eta)))
     plan = [(cross, *side) for cross in (-delta, delta) for side in sides]
     for text, (cross, side, end, factor) in zip(_items(data.get("trees"), 4), plan, strict=True):
-        goal = [factor * delta * delta * x for x in _product(cell.variance, line)]
-        _demand(_reaches(cell.slope_bound((end, end)), goal), "core: bottom or top is too near 1")
+        goal = [factor * delta * delta * x for x in product(cell.variance, line)]
+        _demand(reaches(cell.slope_bound((end, end)), goal), "core: bottom or top is too near 1")
 
         def leaf(box: Box, log: Iterator[str], mark: str, cross: fmpq = cross, goal: list[fmpq] = goal) -> None:
-            _demand(_reaches(cell.partition(box[0], (cross, cross), log, mark), goal), "core: a bound is too low")
+            _demand(reaches(cell.partition(box[0], (cross, cross), log, mark), goal), "core: a bound is too low")
 
         _walk(text, (side,), leaf)
     return delta
@@ -153,8 +165,11 @@ class _Cell:
             return [((low - 1) / (low + 1)) ** 2 / 3 * p for p in self.active]
         return [max(1 - high, ZERO) ** 2 * v for v in self.variance]
 
-    def partition(self, own: Interval, cross: Interval, log: Iterator[str], mark: str) -> list[fmpq]:
-        """Least bound over a partition of the offset, per law: b bisects, c is a cell."""
+    def partition(
+        self, own: Interval, cross: Interval, log: Iterator[str], mark: str, rise: Sequence[Sequence[fmpq]] = FLAT
+    ) -> list[fmpq]:
+        """Least bound over a partition of the offset, per law: b bisects, c is a cell. `rise` is point 5's T at ends of a and c."""
+        tilts = [[[p * x for x in row] for row in rise] for p in self.active] if any(map(any, rise)) else None
         todo = [(-(own[1] + max(cross[1], ZERO)), 1 + max(-cross[0], ZERO))]
         least: list[fmpq] = []
         while todo:
@@ -163,7 +178,7 @@ class _Cell:
                 todo += [((lo + hi) / 2, hi), (lo, (lo + hi) / 2)]
             else:
                 _demand(mark == "c", "a partition is broken off or holds a foreign mark")
-                values = row_bound(own, cross, (lo, hi), self.laws)
+                values = row_bound(own, cross, (lo, hi), self.laws, tilts)
                 least = [min(pair) for pair in zip(least or values, values, strict=True)]
             mark = next(log, "") if todo else mark
         return least
@@ -184,26 +199,19 @@ def _walk(text: Any, root: Box, leaf: Callable[[Box, Iterator[str], str], None])
     _demand(next(log, "") == "", "a tree goes on after its last leaf")
 
 
-def _product(values: Sequence[fmpq], line: Sequence[fmpq | int]) -> list[fmpq]:
-    """Bernstein coefficients of a quadratic times a line (of a constant times a constant)."""
-    if len(values) == 1:
-        return [values[0] * line[0]]
-    (a, b, c), (s, e) = values, line
-    return [a * s, (a * e + 2 * b * s) / 3, (2 * b * e + c * s) / 3, c * e]
+def _short(log: Iterator[str]) -> fmpq:
+    """A number of two digits: multiples of 1/256 within ±8."""
+    high, low = (DIGITS.find(next(log, "?")) for _ in range(2))
+    _demand(high >= 0 and low >= 0, "a tilt needs two digits per number")
+    return fmpq(64 * high + low - 2048, 256)
 
 
-def _loss(first: Sequence[fmpq], second: Sequence[fmpq], line: Sequence[fmpq | int]) -> list[fmpq]:
-    """Coefficients of F1 + I F2."""
-    return [x + y for x, y in zip(_product(first, (1, 1)), _product(second, line), strict=True)]
-
-
-def _reaches(values: Sequence[fmpq], goal: Sequence[fmpq]) -> bool:
-    return all(x >= y for x, y in zip(_product(values, (1, 1)), goal, strict=True))
-
-
-def _above(values: Sequence[Sequence[fmpq]], targets: Sequence[Sequence[fmpq]]) -> bool:
-    """Whether every coefficient on every line is above its target."""
-    return all(x > y for v, t in zip(values, targets, strict=True) for x, y in zip(v, t, strict=True))
+def _least_tilt(box: Box, tilts: Sequence[Interval], u: fmpq, v: fmpq) -> fmpq:
+    """A number below u T1 + v T2 on the box (point 5), by its Taylor polynomial at the centre."""
+    (c1, h1), (c2, h2) = (((lo + hi) / 2, (hi - lo) / 2) for lo, hi in box)
+    x, y, s = u * tilts[0][0], v * tilts[1][0], u * tilts[0][1] + v * tilts[1][1]
+    slopes = abs(2 * c1 * x + c2 * s) * h1 + abs(2 * c2 * y + c1 * s) * h2
+    return min(x, ZERO) * h1 * h1 + min(y, ZERO) * h2 * h2 - abs(s) * h1 * h2 - slopes
 
 
 def _sizes(weight: Interval) -> Interval:

@@ -20,7 +20,8 @@ from numpy import ndarray as Array
 
 from ._checks import InputError
 from ._pair import superposed_states
-from ._row_box import row_bounds, row_error
+from ._pair_check import DIGITS
+from ._row_box import VERTICES, row_bounds, row_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,6 +31,8 @@ STATES = ("ignored", "weak", "antipodal")
 RATIO = 23 / 40
 # Own slopes from FAR on are bounded by φ alone; boxes give up below SMALLEST; float bounds need ROOM to survive exact arithmetic.
 FAR, SMALLEST, ROOM = 3.0, 2.0**-16, 1e-10
+# Density below which tilts seldom pay.
+LOW = 0.15
 # Boxes handled at once.
 BATCH = 1500
 
@@ -62,10 +65,15 @@ class Cell(NamedTuple):
 
 
 class Row(NamedTuple):
-    """Boxes of one output: own slope a and other slope t, each (k, 2)."""
+    """Boxes of one output: own slope a and other slope t, each (k, 2), and the tilt of its bounds.
+
+    tilt (k, 2): the bounds are for the error minus p (α (a - a') + σ (t - t')), `at` (k, 2) being (a', t')
+    """
 
     own: Array
     other: Array
+    tilt: Array
+    at: Array
 
     def offsets(self) -> Array:
         """(k, 2): below, the output is 0; above, it is at least 1 and the error rises with b. Neither end is beaten outside."""
@@ -85,7 +93,14 @@ class Cover:
 
     def _bounds(self, box: Array, offset: Array) -> Array:
         ends = np.stack([self.row.own[box], self.row.other[box], offset], 1)
-        bounds: Array = row_bounds(ends.mean(2), (ends[..., 1] - ends[..., 0]) / 2, self.law).min(1)
+        centre, half = ends.mean(2), (ends[..., 1] - ends[..., 0]) / 2
+        tilt = self.row.tilt[box]
+        rise = (
+            np.einsum("ki,ki->k", tilt, centre[:, :2] - self.row.at[box])[:, None]
+            + (tilt * half[:, :2]) @ VERTICES[:, :2].T
+        )
+        active = self.law[:, 1] + self.law[:, 3]
+        bounds: Array = (row_bounds(centre, half, self.law) - rise[..., None] * active).min(1)
         return bounds
 
     def minima(self) -> Array:
@@ -176,7 +191,7 @@ def prove_pair(
     state = state or centre[0]
     if state not in STATES:
         raise InputError(f"state must be one of {', '.join(STATES)} or None, got {state!r}")
-    head: dict[str, object] = {"state": state, "density": [str(x) for x in p]}
+    head: dict[str, object] = {"kind": "pair phase", "state": state, "density": [str(x) for x in p]}
     if state != "ignored" and not all(lines[0]):
         return None
     if state == "ignored":
@@ -272,8 +287,12 @@ def _sides(box: Array) -> tuple[Array, Array]:
 def _rows(box: Array) -> tuple[Row, Row]:
     corners = box[:, 0, :, None] * box[:, 1, None]
     cross = np.stack([corners.min((1, 2)), corners.max((1, 2))], 1)
-    first, second = _sides(box)
-    return Row(first**2, cross), Row(second**2, cross)
+    middle = box.mean(2)
+    none, t = np.zeros_like(middle), middle.prod(1)
+    first, second = (
+        Row(side**2, cross, none, np.stack([w**2, t], 1)) for side, w in zip(_sides(box), middle.T, strict=True)
+    )
+    return first, second
 
 
 def _within(box: Array) -> Array:
@@ -350,18 +369,33 @@ def _prove(cell: Cell, skip: Callable[[Array], Array], box: Array) -> list[str |
     plain = [_plain(cell, row) for row in rows]
     for k in np.flatnonzero((cell.excess(*plain) > 0).all((1, 2))):
         logs[k] = "."
-    left = np.array([k for k, found in enumerate(logs) if found is None], int)
-    if not len(left):
-        return logs
-    rows = tuple(Row(row.own[left], row.other[left]) for row in rows)  # type: ignore[assignment]
-    plain = [values[left] for values in plain]
+    # Tilts pay where the slopes of the outputs cancel, and cost where several offsets compete; both are tried where one law is all.
+    order = (False, True) if cell.density < LOW else (True, False)
+    for tilted in order if len(cell.laws) == 1 else order[:1]:
+        left = np.array([k for k, found in enumerate(logs) if found is None], int)
+        if len(left):
+            found = _prove_boxes(cell, skip, box[left], tuple(Row(*(x[left] for x in row)) for row in rows), tilted)
+            for k, log in zip(left, found, strict=True):
+                logs[k] = log
+    return logs
+
+
+def _prove_boxes(
+    cell: Cell, skip: Callable[[Array], Array], box: Array, rows: Sequence[Row], tilted: bool
+) -> list[str | None]:
+    """Per box partitions of b1 and b2 on which the inequalities hold, or None."""
+    logs: list[str | None] = [None] * len(box)
+    plain = [_plain(cell, row) for row in rows]
     far = [row.own[:, 0] >= FAR for row in rows]
+    if tilted:
+        rows = [_tilted(cell, row, ~f) for row, f in zip(rows, far, strict=True)]
+    least = _least_tilt(cell, box, rows[0].tilt, rows[1].tilt)
     covers = [Cover(row, cell.laws, cell.density, np.flatnonzero(~f)) for row, f in zip(rows, far, strict=True)]
-    active = np.ones(len(left), bool)
+    active = np.ones(len(box), bool)
     weights = cell.lines.sum(2)
     while True:
         bounds = [np.where(f[:, None], p, cover.minima()) for f, p, cover in zip(far, plain, covers, strict=True)]
-        gap = cell.excess(*bounds)
+        gap = cell.excess(*bounds) + least
         # What the bounds of output 1, and of output 2, may fall by, or must rise by, for the inequalities to hold.
         spare = [gap.min((1, 2)), (gap / weights).min((1, 2))]
         active &= spare[0] <= 0
@@ -369,15 +403,57 @@ def _prove(cell: Cell, skip: Callable[[Array], Array], box: Array) -> list[str |
         touched = [cover.split(need) for cover, need in zip(covers, needs, strict=True)]
         if not any(map(len, touched)):
             break
-        active[np.setdiff1d(np.arange(len(left)), np.concatenate(touched))] = False
-    _refute(cell, skip, box[left], [cover.middles(len(left)) for cover in covers])
+        active[np.setdiff1d(np.arange(len(box)), np.concatenate(touched))] = False
+    _refute(cell, skip, box, [cover.middles(len(box)) for cover in covers])
     # What is to spare is shared by the two partitions, which are logged no finer than needed.
     goals = [b - s[:, None] / 2 for b, s in zip(bounds, spare, strict=True)]
     roots = [np.cumsum(~f) - 1 for f in far]
     for k in np.flatnonzero(spare[0] > 0):
-        parts = ["-" if f[k] else c.log(int(r[k]), g[k]) for f, c, r, g in zip(far, covers, roots, goals, strict=True)]
-        logs[left[k]] = "".join(parts)
+        parts = [
+            "-" if f[k] else _word(c.row.tilt[k]) + c.log(int(r[k]), g[k])
+            for f, c, r, g in zip(far, covers, roots, goals, strict=True)
+        ]
+        logs[k] = "".join(parts)
     return logs
+
+
+def _tilted(cell: Cell, row: Row, wanted: Array) -> Row:
+    """The row with the slopes of the error at (a', t') and the best offset there as its tilt, rounded to multiples of 1/256."""
+    law = cell.laws.mean(0)
+    a, t = row.at.T[..., None]
+    low, high = (x[:, None] for x in row.offsets().T)
+    for count in (16, 8):
+        offset = low + (high - low) * (np.arange(count) + 0.5) / count
+        values = row_error(a, t, offset, law[None])[..., 0]
+        best = np.take_along_axis(offset, values.argmin(1)[:, None], 1)
+        low, high = best - (high - low) / count, best + (high - low) / count
+    step = 1e-5  # any tilt will do: it is rounded anyway
+    slope = [
+        (row_error(a + d * step, t + (1 - d) * step, best, law[None]) - row_error(a, t, best, law[None]))[:, 0, 0]
+        / step
+        for d in (1, 0)
+    ]
+    tilt = np.clip(np.round(256 * np.stack(slope, 1) / _active(cell).mean()), -2048, 2047) / 256
+    return row._replace(tilt=np.where(wanted[:, None], tilt, 0.0))
+
+
+def _least_tilt(cell: Cell, box: Array, first: Array, second: Array) -> Array:
+    """(boxes, lines, c): least of what the tilts take out of both outputs, over the models of each box; see `_pair_check`."""
+    centre, half = box.mean(2), (box[..., 1] - box[..., 0]) / 2
+    c1, c2, h1, h2 = (x[:, None, None] for x in (*centre.T, *half.T))
+    u, v = cell.cubic @ _active(cell), cell.lines @ _active(cell)
+    x, y = u * first[:, 0, None, None], v * second[:, 0, None, None]
+    s = u * first[:, 1, None, None] + v * second[:, 1, None, None]
+    slopes = np.abs(2 * c1 * x + c2 * s) * h1 + np.abs(2 * c2 * y + c1 * s) * h2
+    least: Array = np.minimum(x, 0) * h1**2 + np.minimum(y, 0) * h2**2 - np.abs(s) * h1 * h2 - slopes
+    return least
+
+
+def _word(tilt: Array) -> str:
+    """A tilt in the words of `_pair_check`: t and two digits per number, nothing if it is 0."""
+    if not tilt.any():
+        return ""
+    return "t" + "".join(DIGITS[n // 64] + DIGITS[n % 64] for n in (256 * tilt + 2048).astype(int).tolist())
 
 
 def _refute(cell: Cell, skip: Callable[[Array], Array], box: Array, offsets: Sequence[Array]) -> None:
@@ -428,7 +504,7 @@ def _core_trees(cell: Cell, delta: float, factor: float, highest: float) -> tupl
         for ends, goal in (((1.0, top), 1.0), ((bottom, 1.0), factor)):
             need = goal * delta**2 * cell.ignored[0] * (1 + ROOM)
             attempt = partial(_prove_row, cell, other, need)
-            tree = _tree(np.array([ends]), attempt, lambda box: box[..., 1] - box[..., 0], 1000)
+            tree = _tree(np.array([ends]), attempt, lambda box: box[..., 1] - box[..., 0], 300)
             if tree is None:
                 return None
             trees.append(tree)
@@ -437,13 +513,17 @@ def _core_trees(cell: Cell, delta: float, factor: float, highest: float) -> tupl
 
 def _prove_row(cell: Cell, other: float, need: Array, box: Array) -> list[str | None]:
     """Per interval of the own slope, a partition of the offset on which the error of output 1 is above `need`, or None."""
-    row = Row(box[:, 0], np.full((len(box), 2), other))
+    none = np.zeros((len(box), 2))
+    row = Row(box[:, 0], np.full((len(box), 2), other), none, none)
     cover = Cover(row, cell.laws, cell.density, np.arange(len(box)))
     while True:
         bounds = cover.minima()
         spare = (bounds @ cell.cubic.T - need).min(1)
         if not len(cover.split(np.where(spare[:, None] <= 0, bounds - spare[:, None], -np.inf))):
             break
+    at = row_error(box[:, 0].mean(1), np.full(len(box), other), cover.middles(len(box)), cell.laws)
+    if (at @ cell.cubic.T < need).any():
+        raise _RefutedError
     return [cover.log(k, bounds[k] - spare[k]) if spare[k] > 0 else None for k in range(len(box))]
 
 

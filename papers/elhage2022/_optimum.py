@@ -10,7 +10,7 @@ import numpy as np
 
 from ...theory import Grade, check_pair, phase_boundary, rational_loss
 from .._claim import Check, Claim, Finding
-from ..pair_proofs import load_proofs
+from .._proofs import load_proofs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
