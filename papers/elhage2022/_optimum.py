@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -116,6 +117,16 @@ def _is_true_boundary(statement: dict[str, str], lab: Lab) -> Finding:
     return Finding(holds, grade, "; ".join(words) + ".", worst if holds else -worst, "relative error")
 
 
+@cache
+def _proved_below(density: str) -> Fraction | None:
+    """The highest importance up to which a stored certificate, replayed, shows that ignoring feature 2 is optimal at this density."""
+    proofs = [c for c in load_proofs()[0] if c["state"] == "ignored" and c["density"] == [density, density]]
+    if not proofs:
+        return None
+    line = check_pair(max(proofs, key=lambda c: Fraction(c["importance"][1][0]))).importance[1]
+    return Fraction(int(line[0].p), int(line[0].q))
+
+
 def _is_enclosed(statement: dict[str, str], lab: Lab) -> Finding:
     """Does the stated value lie between a proof that below nothing beats ignoring feature 2 and a model that does above?
 
@@ -125,11 +136,8 @@ def _is_enclosed(statement: dict[str, str], lab: Lab) -> Finding:
     words, worst, holds, missing = [], math.inf, True, False
     for density, value in statement.items():
         p, stated = Fraction(density), Fraction(value)
-        proofs = [c for c in load_proofs()[0] if c["state"] == "ignored" and c["density"] == [density, density]]
-        lower, missing = Fraction(0), missing or not proofs
-        if proofs:
-            claim = check_pair(max(proofs, key=lambda c: Fraction(c["importance"][1][0])))
-            lower = Fraction(int(claim.importance[1][0].p), int(claim.importance[1][0].q))
+        below = _proved_below(density)
+        lower, missing = below or Fraction(0), missing or below is None
         boundary = phase_boundary(float(p))
         first, both = (rationally(boundary.weights, boundary.bias, p, Fraction(r))[0] for r in (1, 2))
         second = both - first
