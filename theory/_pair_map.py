@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     Line = tuple[Fraction, Fraction]
 
 # Relative distances below the boundary at which the ignored state is tried.
-BELOW = (0.03, 0.1, 0.3)
+BELOW = (0.03, 0.1, 0.3, 0.6)
+# Times `limit` that it is given where nothing was proved: sparse features need more boxes.
+MORE = 4
 # How close to the boundary and to the line of exchange superposed states are tried.
 CLOSEST = 0.01
 # Logarithmic height below which a region is not cut before it is tried.
@@ -95,16 +97,19 @@ def _merged(cells: list[tuple[Line, Line, Line]]) -> list[tuple[Line, Line, Line
 
 def _closest(density: Line, onset: Array, limit: int) -> tuple[dict[str, object], Line] | None:
     """The proof of the ignored state nearest to the boundary, by bisection of `BELOW`, and its upper line."""
-    found, first, last = None, 0, len(BELOW)
-    while first < last:
-        k = (first + last) // 2
-        line = _line(onset * (1 - BELOW[k]))
-        proof = prove_pair(density, ((Fraction(0), Fraction(0)), line), "ignored", limit=limit)
-        if proof is None:
-            first = k + 1
-        else:
-            found, last = (proof, line), k
-    return found
+    for boxes in (limit, MORE * limit):
+        found, first, last = None, 0, len(BELOW)
+        while first < last:
+            k = (first + last) // 2
+            line = _line(onset * (1 - BELOW[k]))
+            proof = prove_pair(density, ((Fraction(0), Fraction(0)), line), "ignored", limit=boxes)
+            if proof is None:
+                first = k + 1
+            else:
+                found, last = (proof, line), k
+        if found is not None:
+            return found
+    return None
 
 
 def _towards(start: Line, end: Line) -> list[Line]:
