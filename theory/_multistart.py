@@ -9,19 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ._descent import descend
-from ._law import UNIFORM
-from ._loss import gram
-from ._maps import map_errors
-from ._method import is_exact, solve_rows
+from ._loss import model_gradient
+from ._method import is_exact
 from ._packing import ASSIGNMENTS, packings
-from ._vertex import vertex_errors
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from numpy import ndarray as Array
 
     from ._features import Features
-    from ._rows import RowErrors, RowProblems
 
 # In units of the loss of a model that ignores everything: gradient entries at a minimum, of the best one, and losses that are the same.
 STATIONARY, FINAL, SAME = 1e-8, 1e-11, 1e-9
@@ -80,23 +76,9 @@ class Objective:
     ) -> tuple[Float[Array, " b"], Float[Array, "b d"]]:
         """Loss and gradient."""
         w, b = self.models(x)
-        importance = self.features.importance
-        tolerance = np.broadcast_to(accuracy * self.ignored / (self.features.n * importance), b.shape)
-        errors, d_gram, d_bias = map_errors(
-            gram(w), b, self.features, np.eye(self.features.n), tolerance, gradient=True, solve=_solve
-        )
-        d_gram = importance[:, None] * d_gram
-        gradient = (w @ (d_gram + np.swapaxes(d_gram, -1, -2))).reshape(len(x), self.m * self.features.n)
-        if self.bias:
-            gradient = np.concatenate([gradient, importance * d_bias], axis=1)
-        return (importance * errors).sum(-1), gradient
-
-
-def _solve(problems: RowProblems, tolerance: Float[Array, " rows"], gradient: bool) -> RowErrors:
-    """`solve_rows`, with the compiled vertex sums for uniform values."""
-    if problems.law.values == UNIFORM:
-        return vertex_errors(problems, gradient)
-    return solve_rows(problems, tolerance, gradient)
+        loss, d_weights, d_bias = model_gradient(w, b, self.features, accuracy * self.ignored)
+        gradient = d_weights.reshape(len(x), self.m * self.features.n)
+        return loss, np.concatenate([gradient, d_bias], axis=1) if self.bias else gradient
 
 
 def multistart(objective: Objective, restarts: int, seed: int) -> Lowest:

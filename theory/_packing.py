@@ -13,8 +13,8 @@ from numpy import ndarray as Array
 
 from ._descent import descend
 from ._features import Features
+from ._loss import model_gradient
 from ._polytopes import polytope
-from ._states import exact_gradient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -128,7 +128,7 @@ def best_block(block: str, features: Features) -> tuple[Float[Array, " batch"], 
 
     def objective(x: Float[Array, "b 2k"], which: Int[Array, " b"]) -> tuple[Array, Array]:
         part = Features(features.density[which], features.importance[which])
-        loss, d_weights, d_bias = exact_gradient(w * x[:, None, :k], x[:, k:], part)
+        loss, d_weights, d_bias = model_gradient(w * x[:, None, :k], x[:, k:], part, 0.0)
         return loss, np.concatenate([(d_weights * w).sum(1), d_bias], axis=1)
 
     found = descend(objective, np.tile(start, (batch, 1)), tolerance=1e-7)

@@ -11,12 +11,8 @@ import numpy as np
 from ._descent import descend
 from ._features import Features
 from ._geometry import describe_geometry
-from ._law import UNIFORM
-from ._loss import gram
-from ._maps import map_errors
-from ._method import solve_rows
+from ._loss import model_gradient
 from ._pair import ANTIPODAL_RATIO
-from ._vertex import vertex_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +20,6 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from numpy import ndarray as Array
 
-    from ._rows import RowErrors, RowProblems
 
 # A column shorter than this fraction of the longest stores nothing.
 STORED = 1e-3
@@ -133,24 +128,6 @@ def stack(problems: Sequence[Features]) -> Features:
     return batch
 
 
-def exact_gradient(
-    w: Float[Array, "b m n"], b: Float[Array, "b n"], features: Features
-) -> tuple[Float[Array, " b"], Float[Array, "b m n"], Float[Array, "b n"]]:
-    """`loss_and_gradient` of arrays already checked, for laws computed exactly: uniform values by the compiled vertex sums."""
-    importance = features.importance
-    errors, d_gram, d_bias = map_errors(
-        gram(w), b, features, np.eye(features.n), np.zeros(b.shape), gradient=True, solve=_solve
-    )
-    d_gram = importance[..., None] * d_gram
-    return (importance * errors).sum(-1), w @ (d_gram + np.swapaxes(d_gram, -1, -2)), importance * d_bias
-
-
-def _solve(problems: RowProblems, tolerance: Float[Array, " rows"], gradient: bool) -> RowErrors:
-    if problems.law.values == UNIFORM:
-        return vertex_errors(problems, gradient)
-    return solve_rows(problems, tolerance, gradient)
-
-
 def settle(
     problems: Sequence[Features], weights: Float[Array, "b m n"], bias: Float[Array, "b n"], *, free: bool
 ) -> list[State]:
@@ -163,7 +140,7 @@ def settle(
         part = Features(batch.density[which], batch.importance[which])
         part.law = batch.law
         w = x[:, : m * n].reshape(-1, m, n)
-        loss, d_weights, d_bias = exact_gradient(w, x[:, m * n :] if free else bias[which], part)
+        loss, d_weights, d_bias = model_gradient(w, x[:, m * n :] if free else bias[which], part, 0.0)
         gradient = d_weights.reshape(len(x), -1)
         if free:
             gradient = np.concatenate([gradient, d_bias], axis=1)
@@ -236,7 +213,7 @@ def _curvatures(
     d, (m, n) = len(x), state.weights.shape
     moved = x + STEP * np.concatenate([np.eye(d), -np.eye(d), np.zeros((1, d))])
     bias = moved[:, m * n :] if free else np.tile(state.bias, (len(moved), 1))
-    _, d_weights, d_bias = exact_gradient(moved[:, : m * n].reshape(-1, m, n), bias, stack([problem] * len(moved)))
+    _, d_weights, d_bias = model_gradient(moved[:, : m * n].reshape(-1, m, n), bias, stack([problem] * len(moved)), 0.0)
     slopes = d_weights.reshape(len(moved), -1)
     if free:
         slopes = np.concatenate([slopes, d_bias], axis=1)
@@ -249,7 +226,7 @@ def _curvatures(
 def _at(problem: Features, x: Float[Array, " d"], state: State, free: bool) -> State:
     m, n = state.weights.shape
     w, b = x[: m * n].reshape(m, n), x[m * n :] if free else state.bias
-    return State(w, b, float(exact_gradient(w[None], b[None], stack([problem]))[0][0]))
+    return State(w, b, float(model_gradient(w[None], b[None], stack([problem]), 0.0)[0][0]))
 
 
 def lowest(states: Sequence[State], count: int, scale: float) -> list[State]:

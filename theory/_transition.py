@@ -14,6 +14,7 @@ from scipy.optimize import brentq
 from ._checks import InputError, densities, importances, real_array, whole
 from ._features import Features
 from ._grade import Grade
+from ._loss import model_gradient
 from ._method import is_exact
 from ._packing import ASSIGNMENTS, packings
 from ._states import (
@@ -21,7 +22,6 @@ from ._states import (
     SAME,
     Pattern,
     State,
-    exact_gradient,
     exchanges,
     lowest,
     pattern,
@@ -377,7 +377,7 @@ class _Branches:
         """dL*/dt of a branch: by the envelope theorem the derivative at fixed model."""
         h = 1e-4 * min(t - self.t[0], self.t[-1] - t)
         two = stack([self.family(float(t - h)), self.family(float(t + h))])
-        loss = exact_gradient(np.stack([state.weights] * 2), np.stack([state.bias] * 2), two)[0]
+        loss = model_gradient(np.stack([state.weights] * 2), np.stack([state.bias] * 2), two, 0.0)[0]
         return float((loss[1] - loss[0]) / (2 * h))
 
     def _scale(self, t: float) -> float:
@@ -413,10 +413,10 @@ def _starts(features: Features, m: int, restarts: int, seed: int, *, free: bool)
     models += [(0.6 * rng.standard_normal((m, n)), 0.1 * rng.standard_normal(n)) for _ in range(restarts)]
     weights = np.array([w for w, _ in models])
     bias = np.array([b for _, b in models]) * free
-    loss = exact_gradient(weights, bias, stack([features] * len(models)))[0]
+    loss = model_gradient(weights, bias, stack([features] * len(models)), 0.0)[0]
     # One arrangement per class: unlike features get unlike norms here, else all arrangements of a pentagon would have the same loss.
     value = features.importance * features.density
-    unlike = exact_gradient(weights * (1 + 0.1 * value / value.max()), bias, stack([features] * len(models)))[0]
+    unlike = model_gradient(weights * (1 + 0.1 * value / value.max()), bias, stack([features] * len(models)), 0.0)[0]
     _, first = np.unique(unlike.round(12), return_index=True)
     return [State(weights[k], bias[k], float(loss[k])) for k in sorted(first)]
 
