@@ -122,46 +122,27 @@ def _rows(
         for j in range(n):
             p[j] = density[row, kept[order[j]]]
         weight, q, c0 = chance[row], square, constant[row]
-        first = True
-        for at in range(n):
-            c = target[row, kept[order[at]]]
-            if c != 0:
-                _moments(a, p, offset[row], at, marks, tree, height, kind, links, low, count, series, out)
+        # The moments without a mark come with those of the first target, or by themselves (-1) where there is none.
+        first = -1
+        for at in range(n - 1, -1, -1):
+            if target[row, kept[order[at]]] != 0:
+                first = at
+        for at in range(first, n):
+            c = target[row, kept[order[at]]] if at >= 0 else 0.0
+            if c == 0 and at != first:
+                continue
+            _moments(a, p, offset[row], at, marks, tree, height, kind, links, low, count, series, out)
+            if at >= 0:
                 value[row] -= weight * 2 * c * out[0, 1, 1]
                 if gradient:
                     d_offset[row] -= weight * 2 * c * out[0, 1, 0]
                 for k in range(1, marks):
                     d_slopes[row, kept[order[k - 1]]] -= weight * 2 * c * out[k, 1, 0]
-                if first:
-                    _add(
-                        out,
-                        weight,
-                        q,
-                        c0,
-                        marks,
-                        gradient,
-                        kept,
-                        order,
-                        value[row : row + 1],
-                        d_slopes[row],
-                        d_offset[row : row + 1],
-                    )
-                first = False
-        if first:
-            _moments(a, p, offset[row], -1, marks, tree, height, kind, links, low, count, series, out)
-            _add(
-                out,
-                weight,
-                q,
-                c0,
-                marks,
-                gradient,
-                kept,
-                order,
-                value[row : row + 1],
-                d_slopes[row],
-                d_offset[row : row + 1],
-            )
+            if at == first:
+                here = slice(row, row + 1)
+                _add(out, weight, q, c0, marks, gradient, kept, order, value[here], d_slopes[row], d_offset[here])
+            if at < 0:
+                break
 
 
 @compiled
