@@ -25,6 +25,6 @@ def __getattr__(name: str) -> Any:
         return import_module(f".{name}", __name__)
     if not name.startswith("_"):
         theory = import_module(".theory", __name__)
-        if name in theory.__dict__:
-            return theory.__dict__[name]
+        if name in theory.__all__:
+            return getattr(theory, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
