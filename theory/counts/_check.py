@@ -11,10 +11,11 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from flint import arb, ctx, fmpq
+from flint import arb, ctx, fmpq, fmpz
 
 from .._checks import CertificateError
 from ._family_check import cosines_at_most, family
+from ._record import size
 from ._upper_check import upper_bound
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def check_count(certificate: Mapping[str, Any]) -> int:
         )
     try:
         lines, upper = _choice(certificate, "set", "lines", "code"), _choice(certificate, "side", "upper", "lower")
-        n, count, proof = int(certificate["n"]), int(certificate["count"]), certificate["proof"]
+        n, count, proof = int(certificate["n"]), int(fmpz(certificate["count"])), certificate["proof"]
         top = fmpq(certificate["square" if lines else "cosine"])
         _require(n >= 1, f"n must be at least 1, got {n}")
         _require((top > 0 if lines else top >= -1) and top < 1, f"the largest cosine must be below 1, got {top}")
@@ -65,7 +66,7 @@ def check_count(certificate: Mapping[str, Any]) -> int:
         raise CertificateError(f"the certificate is not complete: {type(error).__name__} {error}") from None
     least, most = (bound, bound) if isinstance(bound, int) else bound
     if not least <= count <= most:
-        raise CertificateError(f"count must be {most}, which the proof gives, got {count}")
+        raise CertificateError(f"count must be {size(most)}, which the proof gives, got {size(count)}")
     return count
 
 

@@ -40,7 +40,7 @@ def family(part: Mapping[str, Any], target: fmpq) -> Member:
     if name in _FAMILIES:
         return _FAMILIES[name](part)
     if name in ("covering", "signs"):
-        return _random(name, int(part["n"]), int(part["count"]), target)
+        return _random(name, int(part["n"]), int(fmpz(part["count"])), target)
     raise CertificateError(f"family {name!r} is unknown")
 
 
@@ -89,7 +89,7 @@ def _quadratic(part: Mapping[str, Any]) -> Member:
     m, d = _whole(part, "m", 2), _whole(part, "d", 1)
     _require(d <= m // 2, f"d must be at most {m // 2}, got {d}")
     exponent = (m - 1) * (m // 2 - d + 1) if m % 2 == 0 else m * ((m - 1) // 2 - d + 1)
-    return Member(2**m, 2 ** (exponent + m) + 2**m, fmpq(1, 4**d))
+    return Member(2**m, _bases(part, 2**exponent + 1) * 2**m, fmpq(1, 4**d))
 
 
 def _bch(part: Mapping[str, Any]) -> Member:
@@ -103,7 +103,28 @@ def _chirp(part: Mapping[str, Any]) -> Member:
     """Phases of polynomials of degree <= D over F_q without constant, as real vectors, times 1 and i; unit vectors; Weil 1948."""
     q, degree = _whole(part, "q", 3), _whole(part, "degree", 2)
     _require(_prime_of(q) > degree, f"q must be a power of a prime above the degree {degree}, got {q}")
-    return Member(2 * q, 2 * q**degree + 2 * q, fmpq((degree - 1) ** 2, q))
+    return Member(2 * q, _bases(part, q ** (degree - 1) + 1) * 2 * q, fmpq((degree - 1) ** 2, q))
+
+
+def _bases(part: Mapping[str, Any], most: int) -> int:
+    """How many of the orthonormal bases that the family is made of are taken: all, or `bases` of them."""
+    bases = int(fmpz(part.get("bases", most)))
+    _require(2 <= bases <= most, f"bases must be from 2 to {most}, got {bases}")
+    return bases
+
+
+def _net(part: Mapping[str, Any]) -> Member:
+    """Words of a Reed-Solomon code of dimension k at r <= q + 1 places, symbols as unit vectors of R^q, times the signs of a Hadamard row.
+
+    Different words agree in at most k - 1 places; the same word with other signs has product 0, or ±1/r if a column of the matrix is left
+    out.
+    """
+    q, k, r, order = (_whole(part, key, 2) for key in ("q", "k", "places", "order"))
+    _require(_prime_of(q) > 0 and k <= r <= q + 1, f"places must be from k = {k} to q + 1, q a prime power, got {r}")
+    _require(
+        order in (r, r + 1) and hadamard_order(order), f"order must be a Hadamard order of {r} or {r + 1}, got {order}"
+    )
+    return Member(q * r, q**k * order, fmpq(k - 1, r) ** 2)
 
 
 def _devore(part: Mapping[str, Any]) -> Member:
@@ -145,7 +166,8 @@ def _inflated(part: Mapping[str, Any]) -> Member:
     base, c = family(part["base"], fmpq(0)), fmpq(part["cosine"])
     sizes = [(int(m), int(groups)) for m, groups in part["sizes"]]
     _require(c > 0 and min(min(size) for size in sizes) >= 1, "sizes and cosine must be positive")
-    _require(sum(groups for _, groups in sizes) == base.count, f"the sizes must be of {base.count} groups")
+    # Fewer groups than the base has vectors use a part of it, which is a frame of the same coherence.
+    _require(sum(groups for _, groups in sizes) <= base.count, f"the sizes must be of at most {base.count} groups")
     squares = [max((1 - (m - 1) * c) / m, fmpq(0)) for m, groups in sizes for _ in range(min(groups, 2))]
     first, second = sorted(squares, reverse=True)[:2] if len(squares) > 1 else (squares[0], fmpq(0))
     _require(base.square * first * second <= c * c, "two groups are too close")
@@ -233,7 +255,7 @@ def _random(name: str, n: int, count: int, square: fmpq) -> Member:
             measure = arb(fmpq(2 * sum(comb(n, i) for i in range(last + 1)), 2**n))
         else:
             measure = 2 * (arb(1) / 2).beta_lower(arb(n - last), arb(last + 1), regularized=True)
-    _require((count - 1) * measure < 1, f"{count} lines are more than random coding gives")
+    _require((count - 1) * measure < 1, "the lines are more than random coding gives")
     return Member(n, count, square)
 
 
@@ -291,6 +313,7 @@ _FAMILIES = {
     "bch": _bch,
     "chirp": _chirp,
     "devore": _devore,
+    "net": _net,
     "concatenation": _concatenation,
     "tensor": _tensor,
     "puncture": _puncture,

@@ -15,6 +15,10 @@ from .._checks import CertificateError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+HALF = fmpq(1, 2)
+EXACT = 64
+"""Orders up to here are worked out in rationals, larger ones in balls."""
+
 
 def upper_bound(proof: Mapping[str, Any], n: int, top: fmpq, lines: bool) -> int | tuple[int, int]:
     by = proof["by"]
@@ -22,8 +26,8 @@ def upper_bound(proof: Mapping[str, Any], n: int, top: fmpq, lines: bool) -> int
         return _by_nodes(n, top, lines, int(proof["end"]), [fmpq(z) for z in proof["nodes"]])
     if by == "polynomial":
         return _by_polynomial(n, top, lines, [fmpq(f) for f in proof["coefficients"]])
-    if by == "kernel":
-        return _by_kernel(n, top, lines, int(proof["order"]))
+    if by == "Levenshtein":
+        return _by_levenshtein(n, top, lines, int(proof["degree"]))
     if by == "three-point":
         from ._three_point_check import check_three_point
 
@@ -59,20 +63,28 @@ def upper_bound(proof: Mapping[str, Any], n: int, top: fmpq, lines: bool) -> int
         _require(least > 0 and top * least**2 < 1, f"{n + k} lines are not excluded")
         return n + k - 1
     if by == "rank":
-        # Alon 2009: the k-th Hadamard power of the Gram matrix has rank at most C(n + k - 1, k).
-        rank = comb(n + k - 1, k)
-        _require(rank * top**k < 1, "the k-th power of c² is too large for the rank")
-        return int(((1 - top**k) * rank / (1 - rank * top**k)).floor())
+        # Alon 2009: the k-th Hadamard power of the Gram matrix has rank at most C(n + k - 1, k), so N <= C (1 + (N - 1) c^2k).
+        mean = 1 / _monomials(n, k) if k > EXACT else fmpq(1, comb(n + k - 1, k))
+        return _by_power(mean, top, k)
     _require(by == "power", f"proof by {by!r} is unknown")
-    # Sidelnikov 1974: f = x^k - c^2k, whose mean is (2k - 1)!!/(n (n + 2) ... (n + 2k - 2)) - c^2k; powers of x are positive definite.
-    if k <= 64:
-        moment = fmpq(prod(range(1, 2 * k, 2)), prod(range(n, n + 2 * k, 2)))
-        _require(moment > top**k, "the k-th power of c² is too large for the moment")
-        return int(((1 - top**k) / (moment - top**k)).floor())
-    half, power = arb(n) / 2, arb(top) ** k
-    ball = (arb(k) + arb(1) / 2).lgamma() - arb(1) / 2 * arb.pi().log() + half.lgamma() - (half + k).lgamma()
-    _require(ball.exp() > power, "the k-th power of c² is too large for the moment")
-    return _floors((1 - power) / (ball.exp() - power))
+    # Sidelnikov 1974: f = x^k - c^2k, of mean (2k - 1)!!/(n (n + 2) ... (n + 2k - 2)) - c^2k; powers of x are positive definite.
+    if k <= EXACT:
+        return _by_power(fmpq(prod(range(1, 2 * k, 2)), prod(range(n, n + 2 * k, 2))), top, k)
+    half = arb(n) / 2
+    return _by_power((arb(k + HALF).lgamma() - arb(HALF).lgamma() + half.lgamma() - (half + k).lgamma()).exp(), top, k)
+
+
+def _by_power(mean: fmpq | arb, top: fmpq, k: int) -> int | tuple[int, int]:
+    """N <= (1 - c^2k)/(mean - c^2k)."""
+    power = top**k if isinstance(mean, fmpq) else arb(top) ** k
+    _require(mean > power, "the k-th power of c² is too large for its mean")
+    bound = (1 - power) / (mean - power)
+    return int(bound.floor()) if isinstance(bound, fmpq) else _floors(bound)
+
+
+def _monomials(n: int, k: int) -> arb:
+    """C(n + k - 1, k); 0 for k < 0."""
+    return (arb(n + k).lgamma() - arb(n).lgamma() - arb(k + 1).lgamma()).exp() if k >= 0 else arb(0)
 
 
 def gegenbauer(n: int, degree: int, lines: bool) -> list[fmpq_poly]:
@@ -120,30 +132,40 @@ def _by_polynomial(n: int, top: fmpq, lines: bool, f: list[fmpq]) -> int:
     return _linear_programming(f)
 
 
-def _by_kernel(n: int, top: fmpq, lines: bool, order: int) -> tuple[int, int]:
-    """f = (p_{k+1}(x) p_k(s) - p_k(x) p_{k+1}(s))²/(x - s), s = top, k = `order`.
+def _by_levenshtein(n: int, top: fmpq, lines: bool, degree: int) -> tuple[int, int]:
+    """Levenshtein's polynomial of the given degree in t; f(1)/f_0 = (a + b)/(a/M + b/m).
 
-    By Christoffel and Darboux the square is A (x - s) Σ_i<=k r_i p_i(x) p_i(s) times p_{k+1}(x) p_k(s) - p_k(x) p_{k+1}(s), with
-    A = l_{k+1}/(l_k r_k), l the leading coefficients and r_i the dimension of the harmonics. Products of p's have non-negative
-    coefficients, so those of f are where p_i(s) >= 0 for i <= k and p_{k+1}(s) <= 0; f <= 0 below s; f_0 = -A p_k(s) p_{k+1}(s).
+    g_k are the Gegenbauer polynomials of R^(n+2), positive definite on R^n: σ_k g_k = Σ r_l P_l over l <= k of the parity of k,
+    σ_k = C(n + k - 1, k), r_l = dim of the harmonics. Let h be orthogonal, h_0, ..., h_k >= 0 >= h_{k+1} at s, a = h_k(s), b = -h_{k+1}(s),
+    D(t) = h_{k+1}(t) a + h_k(t) b, K = D/(t - s) = A Σ_{i<=k} v_i h_i(t) h_i(s) (Christoffel and Darboux, A, v_i > 0). f = D K <= 0 below
+    s, and is a non-negative combination of products h_j h_i, whose means are 1/σ_j, 1/ϱ_j for i <= j: f_0 = (a/M + b/m) K(1).
+    Lines, degree 2m + 2: h = g_m, g_{m+2} in t²; m, M are σ_m, σ_{m+2}.
+    Codes, degree 2k: h = g_{k-1}, g_k with f = (1 + t) D K; m, M are 2σ_{k-1}, 2σ_k.
+    Codes, degree 2k - 1: h = q_{k-1}, q_k, ϱ_j q_j = σ_j g_j + σ_{j-1} g_{j-1}, the kernel Σ_{l<=j} r_l P_l; ϱ_j = σ_j + σ_{j-1}.
     """
-    _require(n >= 3 and order >= 1, "the kernel needs n >= 3 and an order of at least 1")
-    step = 2 if lines else 1
-    t = arb(top).sqrt() if lines else arb(top)
-    # Ratios of neighbours: above the largest root the recurrence contracts, so the balls stay small.
+    _require(
+        n >= 2 and degree >= 1 and not (lines and degree % 2),
+        "n must be at least 2, the degree positive, of lines even",
+    )
+    t, half = arb(top).sqrt() if lines else arb(top), degree // 2
+    # Ratio of g_k and g_{k-1}: above the largest root the recurrence contracts, so the balls stay small.
     ratio = t
-    for k in range(1, step * order):
+    for k in range(1, half):
         _require(ratio > 0, f"the polynomial of degree {k} is not positive at the angle")
-        ratio = (t * (2 * k + n - 2) - k / ratio) / (k + n - 2)
-    _require(ratio > 0, f"the polynomial of degree {step * order} is not positive at the angle")
-    before, next_ = 1 / ratio, arb(1)
-    for k in range(step * order, step * (order + 1)):
-        before, next_ = next_, (t * next_ * (2 * k + n - 2) - before * k) / (k + n - 2)
-    _require(next_ < 0, "the next polynomial must be negative at the angle")
-    k = step * order
-    leading = prod((fmpq(2 * i + n - 2, i + n - 2) for i in range(k, k + step)), start=fmpq(1))
-    harmonics = comb(n + k - 1, k) - (comb(n + k - 3, k - 2) if k >= 2 else 0)
-    return _floors((1 - next_) ** 2 * harmonics / (-next_ * (1 - arb(top)) * arb(leading)))
+        ratio = (t * (2 * k + n) - k / ratio) / (k + n)
+    older, now = (arb(1), ratio) if half else (arb(0), arb(1))
+    newer = (t * now * (2 * half + n) - older * half) / (half + n)
+
+    low, middle, high = (_monomials(n, k) for k in (half - 1, half, half + 1))
+    if lines:
+        a, b, least, most = older, -newer, low, high
+    elif degree % 2 == 0:
+        a, b, least, most = older, -now, 2 * low, 2 * middle
+    else:
+        least, most = low + middle, middle + high
+        a, b = (now * middle + older * low) / least, -(newer * high + now * middle) / most
+    _require(a >= 0 and b >= 0, "the polynomial is not shown to be valid at the angle")
+    return _floors((a + b) / (a / most + b / least))
 
 
 def _by_circle(n: int, top: fmpq, lines: bool) -> int:
