@@ -139,6 +139,11 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def provenance(command: str) -> dict[str, Any]:
+    """How and when a run was made: the command that makes it again, the time, the machine, the versions."""
+    return {"command": command, "when": now(), "hardware": hardware(), "versions": versions()}
+
+
 def age(when: str) -> str:
     """How long ago a record was made, in words."""
     days = (datetime.now(UTC) - datetime.strptime(when, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)).days

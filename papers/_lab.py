@@ -12,7 +12,7 @@ import numpy as np
 from numpy import ndarray as Array
 
 from ..theory import Features, InputError, Optimum, PhaseDiagram, optimal_model, phase_boundary, phase_diagram
-from ._evidence import hardware, now, versions, write_atomically
+from ._evidence import provenance, write_atomically
 
 STORED = Path(__file__).parent / "runs"
 SCHEMA = "tegum-run/1"
@@ -103,15 +103,7 @@ def _train(name: str, tier: str, progress: bool, device: str) -> Run:
         features = Features(p[:, None], 0.9 ** np.arange(5))
         models = train(features, 2, seed=0, progress=progress, device=device, **recipe)
         data = {"density": p, "weights": models.weights, "bias": models.bias, "loss": models.loss}
-    provenance = {
-        "command": f"tegum verify --tier {tier}",
-        "tier": tier,
-        "when": now(),
-        "hardware": hardware(),
-        "versions": versions(),
-        **models.settings,
-    }
-    return Run(name, data, provenance)
+    return Run(name, data, {**provenance(f"tegum verify --tier {tier}"), "tier": tier, **models.settings})
 
 
 def save_run(path: Path, run: Run) -> None:

@@ -7,14 +7,14 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from ..theory import InputError
-from . import chen2023, elhage2022, jensen2024, lieberum2022, sanderson2024
+from . import chen2023, dearnaley2022, elhage2022, jensen2024, lieberum2022, sanderson2024
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ._claim import Claim, Source
 
-MODULES = (elhage2022, chen2023, lieberum2022, sanderson2024, jensen2024)
+MODULES = (elhage2022, chen2023, lieberum2022, dearnaley2022, sanderson2024, jensen2024)
 
 
 @cache
@@ -29,7 +29,7 @@ def claims(names: Sequence[str] = ()) -> tuple[Claim, ...]:
     Raises InputError for an unknown name, with the nearest known one.
 
     >>> [claim.id for claim in claims(["jensen2024"])]
-    ['jensen2024.28']
+    ['jensen2024.27', 'jensen2024.28']
     """
     everything = [claim for module in MODULES for claim in module.CLAIMS]
     known = {claim.id for claim in everything} | set(sources())

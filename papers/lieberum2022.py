@@ -10,6 +10,7 @@ import sympy
 
 from ..theory import Grade, integrated_loss
 from ._claim import Check, Claim, Finding, Source
+from ._counts import EXPONENTIAL, GROWTH, GROWTH_WORDS
 
 if TYPE_CHECKING:
     from ._lab import Lab
@@ -147,5 +148,16 @@ CLAIMS: tuple[Claim, ...] = (
                 whole=True,
             ),
         ),
+    ),
+    Claim(
+        id="lieberum2022.05",
+        locator="comment on almost orthogonal directions",
+        statement="There are exponentially many almost orthogonal vectors for a given dimension.",
+        restatement=GROWTH_WORDS,
+        kind="asymptotic",
+        domain="every angle, every n >= 3",
+        checks=EXPONENTIAL,
+        figures=("counts", "count_card"),
+        **GROWTH,
     ),
 )

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..numerics import OUTCOMES, basins, train
 from ..theory import Features
-from ._evidence import hardware, now, versions
+from ._evidence import provenance
 from ._lab import STORED, Run, save_run
 
 DENSITIES, IMPORTANCES, SEEDS = np.geomspace(0.01, 1, 16), np.geomspace(0.1, 10, 17), 16
@@ -35,14 +35,7 @@ def train_landscape(*, progress: bool = False) -> Run:
         "bias": models.bias.round(5),
         "predicted": (state[..., None] == np.array(OUTCOMES)).argmax(-1),
     }
-    provenance = {
-        "command": "python -m tegum.papers.pair_runs",
-        "when": now(),
-        "hardware": hardware(),
-        "versions": versions(),
-        **models.settings,
-    }
-    return Run("landscape", data, provenance)
+    return Run("landscape", data, {**provenance("python -m tegum.papers.pair_runs"), **models.settings})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Command line: `tegum verify`, `tegum phase`, `tegum bound` and `tegum check`. Results go to stdout, progress to stderr."""
+"""Command line: `tegum verify`, `count`, `phase`, `bound` and `check`. Results go to stdout, progress to stderr."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from .papers import Report
 
@@ -21,6 +21,8 @@ EXAMPLES = """examples:
   tegum verify elhage2022 --tier slow       one paper, its models trained beside it
   tegum verify lieberum2022.01 --json       one claim, for machines
   tegum verify --list                       what there is to verify
+  tegum count 12288 --degrees 1             how many vectors keep between 89° and 91°
+  tegum count 8 --cosine 1/2 --race         every bound that was tried
   tegum phase --density 0.1                 where two features start to share one dimension
   tegum phase --density 0.1 --importance 0.05
   tegum phase --density 0.1 --importance 0.3 --prove proof.json
@@ -62,13 +64,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tegum {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    verify = commands.add_parser(
-        "verify",
-        help="check the claims of papers",
-        description="Check claims and derive verdicts.",
-        epilog=EXAMPLES,
-        formatter_class=form,
-    )
+    def command(
+        name: str, run: Callable[[argparse.Namespace], int], short: str, description: str
+    ) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=short, description=description, epilog=EXAMPLES, formatter_class=form)
+        added.set_defaults(run=run)
+        return added
+
+    verify = command("verify", _verify, "check the claims of papers", "Check claims and derive verdicts.")
     verify.add_argument("names", nargs="*", metavar="PAPER|CLAIM", help="e.g. elhage2022 or elhage2022.16; all without")
     verify.add_argument(
         "--tier",
@@ -87,54 +90,66 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--json", action="store_true", help="results as JSON on stdout")
     verify.add_argument("--device", default="cpu", metavar="DEVICE", help="where models train: cpu (default) or cuda")
     verify.add_argument("--list", action="store_true", help="list papers and claims, check nothing")
-    verify.set_defaults(run=_verify)
 
-    phase = commands.add_parser(
+    count = command(
+        "count",
+        _count,
+        "how many almost-orthogonal vectors fit",
+        "Certified lower and upper bounds on the number of unit vectors of R^N whose angles deviate from 90° by at most D degrees.",
+    )
+    count.add_argument("n", type=int, metavar="N", help="dimensions, 1 to 10000000")
+    count.add_argument(
+        "--degrees", metavar="D", help="allowed deviation from a right angle, in (0, 90): 1 is 89° to 91°"
+    )
+    count.add_argument("--cosine", metavar="C", help="largest |cos| instead, in (0, 1), e.g. 0.1 or 1/3")
+    count.add_argument(
+        "--race", action="store_true", help="every bound that was tried, with what does not apply and why"
+    )
+    count.add_argument("--json", action="store_true", help="results as JSON on stdout")
+    count.add_argument("--out", type=Path, metavar="FILE", help="write both certificates there")
+
+    phase = command(
         "phase",
-        help="optimal state of two features in one dimension",
-        description="Optimal state of two features in one dimension, importances 1 and I, density p each.",
-        epilog=EXAMPLES,
-        formatter_class=form,
+        _phase,
+        "optimal state of two features in one dimension",
+        "Optimal state of two features in one dimension, importances 1 and I, density p each.",
     )
-    phase.add_argument(
-        "--density", type=float, required=True, metavar="P", help="probability that a feature is active, in (0, 1]"
-    )
+    _density(phase)
     phase.add_argument(
         "--importance", type=float, metavar="I", help="importance of feature 2, positive; without it, the boundary only"
     )
     phase.add_argument("--json", action="store_true", help="results as JSON on stdout")
     phase.add_argument("--prove", type=Path, metavar="FILE", help="prove the state and write the certificate there")
-    phase.set_defaults(run=_phase)
 
-    bound = commands.add_parser(
+    bound = command(
         "bound",
-        help="the best model found, and what every model loses at least",
-        description="The lowest loss found for n independent uniform features in m dimensions, and a certified lower bound (n <= 8).",
-        epilog=EXAMPLES,
-        formatter_class=form,
+        _bound,
+        "the best model found, and what every model loses at least",
+        "The lowest loss found for n independent uniform features in m dimensions, and a certified lower bound (n <= 8).",
     )
     bound.add_argument("n", type=int, metavar="N", help="number of features, at most 8")
     bound.add_argument("m", type=int, metavar="M", help="hidden dimensions")
-    bound.add_argument(
-        "--density", type=float, required=True, metavar="P", help="probability that a feature is active, in (0, 1]"
-    )
+    _density(bound)
     bound.add_argument(
         "--ratio", type=float, default=1.0, metavar="R", help="importances 1, R, R², … (default 1: all equal)"
     )
     bound.add_argument("--json", action="store_true", help="results as JSON on stdout")
     bound.add_argument("--out", type=Path, metavar="FILE", help="write the certificate there")
-    bound.set_defaults(run=_bound)
 
-    check = commands.add_parser(
+    check = command(
         "check",
-        help="verify a certificate in rational arithmetic",
-        description="Verify a certificate written by tegum phase --prove or tegum bound --out, without any solver.",
-        epilog=EXAMPLES,
-        formatter_class=form,
+        _check,
+        "verify certificates in exact arithmetic",
+        "Verify what tegum count --out, tegum phase --prove or tegum bound --out wrote, without any solver.",
     )
-    check.add_argument("file", type=Path, metavar="FILE", help="a certificate, JSON")
-    check.set_defaults(run=_check)
+    check.add_argument("file", type=Path, metavar="FILE", help="a certificate or a list of them, JSON")
     return parser
+
+
+def _density(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--density", type=float, required=True, metavar="P", help="probability that a feature is active, in (0, 1]"
+    )
 
 
 def _verify(arguments: argparse.Namespace) -> int:
@@ -179,6 +194,40 @@ def _table(report: Report) -> str:
             made = age(min(e.when for e in r.evidence if e.check in r.stored))
             lines.append(f"{'':<18} from the record: {', '.join(sorted(r.stored))} ({made})")
     return "\n".join(lines)
+
+
+def _count(arguments: argparse.Namespace) -> int:
+    from .theory import count_bounds
+    from .theory.counts import digits, size
+
+    bounds = count_bounds(arguments.n, cosine=arguments.cosine, degrees=arguments.degrees)
+    if arguments.out is not None:
+        _write(arguments.out, [bounds.lower_certificate, bounds.upper_certificate])
+    if arguments.json:
+        race = [
+            {
+                "side": b.side,
+                "name": b.name,
+                "value": None if b.value is None else digits(b.value),
+                "note": b.note,
+                "source": b.source,
+            }
+            for b in bounds.race
+        ]
+        result = {"n": bounds.n, "angle": bounds.words, "lower": digits(bounds.lower), "upper": digits(bounds.upper)}
+        bits = {"log2_lower": bounds.log2_lower, "log2_upper": bounds.log2_upper, "grade": bounds.grade.name}
+        print(json.dumps({**result, **bits, "sentence": bounds.sentence, "race": race}))
+        return 0
+    print(f"Unit vectors of R^{bounds.n}, {bounds.words} to each other:")
+    for words, side, number in (("at least", "lower", bounds.lower), ("at most", "upper", bounds.upper)):
+        best = bounds.winner(side)
+        print(f"  {words:<9} {size(number):<26} {best.name}{f', {best.note}' if best.note else ''} ({best.source})")
+    print(f"{bounds.sentence}\nEach bound is proved; --out FILE writes the proofs, tegum check FILE verifies them.")
+    if arguments.race:
+        print(f"\n{'side':<6} {'bound':<28} {'value':>22}  note")
+        for b in bounds.race:
+            print(f"{b.side:<6} {b.name:<28} {'-' if b.value is None else size(b.value):>22}  {b.note}".rstrip())
+    return 0
 
 
 def _phase(arguments: argparse.Namespace) -> int:
@@ -249,14 +298,15 @@ def _check(arguments: argparse.Namespace) -> int:
     except (OSError, ValueError) as error:
         raise InputError(f"FILE must be a certificate in JSON, but {arguments.file} cannot be read: {error}") from None
     try:
-        print(verify_certificate(certificate))
+        for each in certificate if isinstance(certificate, list) else [certificate]:
+            print(verify_certificate(each))
     except CertificateError as error:
         print(f"tegum: not proved: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _write(path: Path, certificate: dict[str, object]) -> None:
+def _write(path: Path, certificate: object) -> None:
     from .papers._evidence import write_atomically
     from .theory import InputError
 

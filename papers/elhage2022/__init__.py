@@ -1,6 +1,7 @@
 """Claims of Elhage et al. 2022, "Toy Models of Superposition": phase diagram, intro figure, feature geometry."""
 
 from .._claim import Source
+from ._counts import COUNT_CLAIMS
 from ._geometry import GEOMETRY_CLAIMS
 from ._losses import LOSS_CLAIMS
 from ._optimum import OPTIMUM_CLAIMS
@@ -15,5 +16,8 @@ SOURCE = Source(
     "arXiv:2209.10652; transformer-circuits.pub/2022/toy_model",
 )
 CLAIMS = tuple(
-    sorted(LOSS_CLAIMS + OPTIMUM_CLAIMS + PHASE_CLAIMS + TRAINED_CLAIMS + GEOMETRY_CLAIMS, key=lambda claim: claim.id)
+    sorted(
+        COUNT_CLAIMS + LOSS_CLAIMS + OPTIMUM_CLAIMS + PHASE_CLAIMS + TRAINED_CLAIMS + GEOMETRY_CLAIMS,
+        key=lambda claim: claim.id,
+    )
 )

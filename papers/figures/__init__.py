@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ._counts import draw_count_card as draw_count_card
+from ._counts import draw_counts as draw_counts
+from ._counts import plot_counts as plot_counts
 from ._landscape import draw_landscape as draw_landscape
 from ._packings import draw_geometries as draw_geometries
 from ._packings import draw_loss_curves as draw_loss_curves
@@ -46,14 +49,23 @@ FIGURES: dict[str, tuple[Callable[[Lab], Figure], str]] = {
     ),
     "landscape": (
         draw_landscape,
-        "Two features in one dimension, sixteen Xavier starts per cell. Above: share of trained runs in a state, under the lines between which "
-        "that state is a local minimum of the exact loss. Below: shares per cell against those that noise-free descent from the same "
+        "Two features in one dimension, sixteen Xavier starts per cell. Above: share of trained runs in a state, under the lines between "
+        "which that state is a local minimum of the exact loss. Below: shares per cell against those that noise-free descent from the same "
         "starts predicts; below density 0.045 the sampling noise of small batches kills outputs.",
     ),
     "proved_phases": (
         draw_proved_phases,
         "Two features in one dimension. In each coloured cell the globally optimal state is proved, over all weights and biases, by a "
         "log of bounds that a small checker replays in rational arithmetic. Hatched: not proved either way. Black: the numeric boundaries.",
+    ),
+    "counts": (
+        draw_counts,
+        "How many unit vectors of R^n keep within an angle of each other: band between proved bounds, and what formulas give. Vertical "
+        "lines: the first dimensions in which n + 1, 2n and n² vectors are known.",
+    ),
+    "count_card": (
+        draw_count_card,
+        "The same at well-known sizes: the proved lower and upper bounds.",
     ),
 }
 

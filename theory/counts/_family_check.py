@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import comb, isqrt, prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flint import arb, fmpq, fmpz
+from flint import arb, fmpq, fmpz, fmpz_mat
 
 from .._checks import CertificateError
 
@@ -24,8 +24,8 @@ class Member(NamedTuple):
 LATTICES = {"E6": (6, 36), "E7": (7, 63), "E8": (8, 120), "Leech": (24, 98280)}
 """Pairs of minimal vectors (Conway and Sloane 1999, chapters 4 and 6)."""
 LAMBDA = {16: 2160, 17: 2673, 18: 3699, 19: 5334, 20: 8700, 21: 13860, 22: 24948, 23: 46575}
-TIGHT = ("basis", "simplex", "conference", "steiner", "symplectic", "quadratic", "bch", "chirp", "naimark")
-"""Families whose vectors satisfy Σ x xᵀ = (N/n) I; of the last four because they are unions of orthonormal bases."""
+TIGHT = ("basis", "simplex", "conference", "steiner", "symplectic", "quadratic", "bch", "chirp", "net", "naimark")
+"""Families whose vectors satisfy Σ x xᵀ = (N/n) I, most of them because they are unions of orthonormal bases."""
 
 
 def family(part: Mapping[str, Any], target: fmpq) -> Member:
@@ -207,10 +207,15 @@ def _named(part: Mapping[str, Any]) -> Member:
 
 
 def _vectors(part: Mapping[str, Any]) -> Member:
-    """Explicit integer vectors, compared pair by pair."""
+    """Explicit integer vectors, compared pair by pair, in as many dimensions as their rank."""
     rows = [[int(x) for x in row] for row in part["vectors"]]
+    return Member(rank(rows), len(rows), largest_square(rows))
+
+
+def rank(rows: Sequence[Sequence[int]]) -> int:
+    """The rank of integer vectors of one length."""
     _require(len({len(row) for row in rows}) == 1, "vectors must be of one length")
-    return Member(len(rows[0]), len(rows), largest_square(rows))
+    return int(fmpz_mat([list(row) for row in rows]).rank())
 
 
 def largest_square(rows: Sequence[Sequence[int]]) -> fmpq:

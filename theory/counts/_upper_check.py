@@ -20,7 +20,7 @@ EXACT = 64
 """Orders up to here are worked out in rationals, larger ones in balls."""
 
 
-def upper_bound(proof: Mapping[str, Any], n: int, top: fmpq, lines: bool) -> int | tuple[int, int]:
+def upper_bound(proof: Mapping[str, Any], n: int, top: fmpq, lines: bool) -> int:
     by = proof["by"]
     if by == "nodes":
         return _by_nodes(n, top, lines, int(proof["end"]), [fmpq(z) for z in proof["nodes"]])
@@ -47,8 +47,7 @@ def upper_bound(proof: Mapping[str, Any], n: int, top: fmpq, lines: bool) -> int
         # x and -x of every line are a code.
         cosine = fmpq(proof["cosine"])
         _require(cosine > 0 and cosine**2 >= top, "the code must allow the angles of the lines")
-        half = upper_bound(proof["proof"], n, cosine, False)
-        return half // 2 if isinstance(half, int) else (half[0] // 2, half[1] // 2)
+        return upper_bound(proof["proof"], n, cosine, False) // 2
     if by == "orthoplex":
         # The projections x xᵀ - I/n have negative inner products in n(n+1)/2 - 1 dimensions (Conway, Hardin and Sloane 1996).
         _require(n * top < 1, "the orthoplex bound needs n c² < 1")
@@ -74,12 +73,12 @@ def upper_bound(proof: Mapping[str, Any], n: int, top: fmpq, lines: bool) -> int
     return _by_power((arb(k + HALF).lgamma() - arb(HALF).lgamma() + half.lgamma() - (half + k).lgamma()).exp(), top, k)
 
 
-def _by_power(mean: fmpq | arb, top: fmpq, k: int) -> int | tuple[int, int]:
+def _by_power(mean: fmpq | arb, top: fmpq, k: int) -> int:
     """N <= (1 - c^2k)/(mean - c^2k)."""
     power = top**k if isinstance(mean, fmpq) else arb(top) ** k
     _require(mean > power, "the k-th power of c² is too large for its mean")
     bound = (1 - power) / (mean - power)
-    return int(bound.floor()) if isinstance(bound, fmpq) else _floors(bound)
+    return int(bound.floor()) if isinstance(bound, fmpq) else _floor(bound)
 
 
 def _monomials(n: int, k: int) -> arb:
@@ -132,7 +131,7 @@ def _by_polynomial(n: int, top: fmpq, lines: bool, f: list[fmpq]) -> int:
     return _linear_programming(f)
 
 
-def _by_levenshtein(n: int, top: fmpq, lines: bool, degree: int) -> tuple[int, int]:
+def _by_levenshtein(n: int, top: fmpq, lines: bool, degree: int) -> int:
     """Levenshtein's polynomial of the given degree in t; f(1)/f_0 = (a + b)/(a/M + b/m).
 
     g_k are the Gegenbauer polynomials of R^(n+2), positive definite on R^n: σ_k g_k = Σ r_l P_l over l <= k of the parity of k,
@@ -165,7 +164,7 @@ def _by_levenshtein(n: int, top: fmpq, lines: bool, degree: int) -> tuple[int, i
         least, most = low + middle, middle + high
         a, b = (now * middle + older * low) / least, -(newer * high + now * middle) / most
     _require(a >= 0 and b >= 0, "the polynomial is not shown to be valid at the angle")
-    return _floors((a + b) / (a / most + b / least))
+    return _floor((a + b) / (a / most + b / least))
 
 
 def _by_circle(n: int, top: fmpq, lines: bool) -> int:
@@ -177,14 +176,12 @@ def _by_circle(n: int, top: fmpq, lines: bool) -> int:
     if top in (exact if lines else codes):
         return (exact if lines else codes)[top]
     angle = (arb(top).sqrt() if lines else arb(top)).acos()
-    least, most = _floors(arb.pi() * (1 if lines else 2) / angle)
-    _require(least == most, "the ball does not decide the number on the circle")
-    return least
+    return _floor(arb.pi() * (1 if lines else 2) / angle)
 
 
-def _floors(ball: arb) -> tuple[int, int]:
-    """The floor of both ends of a ball."""
-    return int(ball.lower().floor().unique_fmpz()), int(ball.upper().floor().unique_fmpz())
+def _floor(ball: arb) -> int:
+    """The floor of the upper end: a count below the ball is at most that."""
+    return int(ball.upper().floor().unique_fmpz())
 
 
 def _require(holds: bool, message: str) -> None:
