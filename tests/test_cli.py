@@ -53,6 +53,37 @@ def test_a_bound_is_written_and_checked(capsys):
     assert main(["check", "changed.json"]) == 1
 
 
+def test_counts_are_shown_written_and_checked(capsys):
+    assert main(["count", "100", "--degrees", "1", "--out", "count.json"]) == 0
+    out = capsys.readouterr().out
+    assert "at least  102" in out
+    assert "at most   102" in out
+    assert "fewer than the 100 orthogonal vectors" in out
+    assert main(["check", "count.json"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "At least 102 unit vectors of R^100 fit within 1° of a right angle to each other.",
+        "At most 102 unit vectors of R^100 fit within 1° of a right angle to each other.",
+    ]
+    Path("count.json").write_text(Path("count.json").read_text().replace('"102"', '"103"'))
+    assert main(["check", "count.json"]) == 1
+    assert "not proved: digest" in capsys.readouterr().err
+    assert main(["count", "8", "--cosine", "1/2", "--race"]) == 0
+    assert "needs n = 2" in capsys.readouterr().out
+    assert main(["count", "4096", "--degrees", "1", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert int(result["lower"]) == 8392704
+    assert {bound["side"] for bound in result["race"]} == {"lower", "upper"}
+
+
+def test_counts_start_without_heavy_imports():
+    script = (
+        "import sys; from tegum.cli import main; main(['count', '12288', '--degrees', '1']);"
+        "print(sorted({'torch', 'sympy', 'scipy', 'numba', 'cvxpy', 'matplotlib'} & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1] == "[]"
+
+
 def test_verify_prints_a_table_and_json(capsys):
     assert main(["verify", "lieberum2022.01"]) == 0
     captured = capsys.readouterr()
@@ -79,6 +110,11 @@ def test_list(capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["count", "0", "--degrees", "1"], "n must be an integer >= 1, got 0"),
+        (["count", "10"], "either cosine or degrees, got neither"),
+        (["count", "10", "--degrees", "1", "--cosine", "0.1"], "either cosine or degrees, got both"),
+        (["count", "10", "--cosine", "1.5"], "cosine must be in (0, 1), got 1.5"),
+        (["count", "99999999", "--degrees", "1"], "n must be at most 10000000"),
         (["phase", "--density", "2"], "density must be in (0, 1] (density = 1 - sparsity), got 2"),
         (["phase", "--density", "nan"], "density must be finite, got nan"),
         (["phase", "--density", "0.1", "--importance", "-1"], "importances must be positive"),

@@ -1,7 +1,10 @@
+from ._angle import Angle as Angle
+from ._angle import angle as angle
 from ._angles import AngleLaw as AngleLaw
 from ._angles import mean_square_interference as mean_square_interference
 from ._angles import near_orthogonal_dimension as near_orthogonal_dimension
 from ._check import check_count as check_count
+from ._check import signed as signed
 from ._code import Code as Code
 from ._construct import construct as construct
 from ._count import CountBounds as CountBounds
