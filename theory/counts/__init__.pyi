@@ -10,6 +10,7 @@ from ._construct import construct as construct
 from ._count import CountBounds as CountBounds
 from ._count import asymptotic_upper_exponent as asymptotic_upper_exponent
 from ._count import code_bounds as code_bounds
+from ._count import code_certificate as code_certificate
 from ._count import count_bounds as count_bounds
 from ._count import exponent as exponent
 from ._delsarte import delsarte_bound as delsarte_bound
@@ -30,6 +31,7 @@ from ._record import Part as Part
 from ._record import digits as digits
 from ._record import size as size
 from ._three_point import three_point_bound as three_point_bound
+from ._three_point_check import check_three_point as check_three_point
 from ._upper import code_upper_bounds as code_upper_bounds
 from ._upper import upper_bounds as upper_bounds
 from ._verify_code import verify_code as verify_code

@@ -26,6 +26,8 @@ def construct(proof: Part) -> Code:
     them: `blocks`, `row`, `vectors`. InputError where the parameters are not of the family, and for "covering" and "signs", which prove
     that a set exists without giving one.
 
+    >>> construct({"family": "quadratic", "m": 12, "d": 6})
+    Code(n=4096, count=8392704, integer=True, norm2=4096)
     >>> code = construct({"by": "sum", "parts": [{"family": "quadratic", "m": 2, "d": 1}, {"family": "basis", "n": 1}]})
     >>> code.n, code.count, code.row(4).tolist()
     (5, 13, [1, 1, 1, -1, 0])
@@ -73,6 +75,11 @@ def _puncture(part: Part) -> Code:
     return _quadratic.quadratic(_quadratic.forms(int(of["m"]), int(of["d"])), drop)
 
 
+def _net(part: Part) -> Code:
+    q, k, places, order = (int(part[key]) for key in ("q", "k", "places", "order"))
+    return _polynomials.net(q, k, places, order, int(part.get("inside", 0)))
+
+
 def _concatenation(part: Part) -> Code:
     inner = _family(part["inner"])
     return _polynomials.concatenation(int(part["q"]), int(part["k"]), inner, verify_code(inner, fmpq(1)).square)
@@ -98,7 +105,7 @@ def _naimark(part: Part) -> Code:
         return explicit(np.ones((int(of["n"]) + 1, 1), dtype=np.int8))
     if name == "steiner":
         return _complements.steiner_complement(int(of["k"]), int(of["v"]))
-    if name == "net":
+    if name == "net" and not int(of.get("inside", 0)):
         return _complements.net_complement(int(of["q"]), int(of["k"]), int(of["places"]), int(of["order"]))
     if name not in ("quadratic", "bch", "chirp"):
         raise InputError(f"of must be of a family of tight frames with a complement, got {name!r}")
@@ -129,7 +136,7 @@ FAMILIES: dict[str, Callable[[Part], Code]] = {
     "bch": lambda p: _polynomials.bch(int(p["m"]), int(p["t"])),
     "chirp": lambda p: _bases(p, _polynomials.chirp(int(p["q"]), int(p["degree"]))),
     "devore": lambda p: _polynomials.devore(int(p["p"]), int(p["r"])),
-    "net": lambda p: _polynomials.net(int(p["q"]), int(p["k"]), int(p["places"]), int(p["order"])),
+    "net": _net,
     "concatenation": _concatenation,
     "tensor": _tensor,
     "puncture": _puncture,

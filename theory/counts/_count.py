@@ -126,6 +126,18 @@ def code_bounds(n: int, cosine: float | str | Fraction) -> CountBounds:
     return _bounds(n, s, [*code_lower_bounds(n, s)], upper)
 
 
+def code_certificate(n: int, cosine: float | str | Fraction, bound: Bound) -> dict[str, Any]:
+    """The certificate of one bound on A(n, s), such as `three_point_bound` gives, for `verify_certificate`.
+
+    >>> from tegum.theory import verify_certificate
+    >>> verify_certificate(code_certificate(8, "1/2", code_bounds(8, "1/2").winner("upper")))
+    'At most 240 unit vectors of R^8 fit with <x, y> <= 1/2 for any two.'
+    """
+    if bound.value is None:
+        raise InputError(f"bound must have a value, got {bound.name}, which does not apply: {bound.note}")
+    return _certificate(dimension(n), code_cosine(cosine), bound)
+
+
 def _bounds(n: int, target: Angle | fmpq, lower: Sequence[Bound], upper: Sequence[Bound]) -> CountBounds:
     # Of equal bounds the plainer one: a family before the sum that consists of it.
     below = sorted(lower, key=lambda bound: (-(bound.value or 0), bound.name == "orthogonal sum"))

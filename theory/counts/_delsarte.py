@@ -116,7 +116,7 @@ def _optimum(n: int, top: float, lines: bool, degree: int) -> tuple[Float[Array,
         return np.array(rows[2::2] if lines else rows[1 : degree + 1])
 
     def spread(angle: Float[Array, " points"]) -> Float[Array, " points"]:
-        return (low + top) / 2 - (top - low) / 2 * np.cos(angle)
+        return np.asarray((low + top) / 2 - (top - low) / 2 * np.cos(angle))
 
     # In high dimensions P_k is tiny on the interval: rows are scaled to their largest entry (without the end -1 of codes).
     reach = values(np.linspace(0.0, top, 201) if lines else np.linspace(-abs(top), abs(top), 201))

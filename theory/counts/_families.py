@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from flint import arb, ctx, fmpq
 
+from ._family_check import LAMBDA, SECTIONS
 from ._primes import hadamard_orders, odd_prime_powers
 from ._random_coding import SIGNS, floor, growth, signs_count
 from ._record import Part, digits
@@ -35,8 +36,6 @@ TENSOR = 1024
 """Largest dimension of a tensor product; above, signs and phases of polynomials have more lines."""
 WORDS = 4
 """Most symbols of a Reed-Solomon word that determine it, k: n >= (k - 1)²/c², where phases of degree k - 1, 2 (k - 2)²/c², do better."""
-LAMBDA = {16: 2160, 17: 2673, 18: 3699, 19: 5334, 20: 8700, 21: 13860, 22: 24948, 23: 46575}
-"""Pairs of minimal vectors of the laminated lattices (Conway and Sloane 1999, chapter 6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,13 +282,28 @@ def words(n_max: int, square: fmpq) -> Iterator[Frame]:
             if growth(square) * r * q > k and growth(square) * (q * r - 1) > log(order) + k * log(q):
                 break
             if r <= q + 1:
-                yield net(q, k, r, order)
+                yield net(q, k, r, order, _inside(q, r, square))
 
 
-def net(q: int, k: int, places: int, order: int) -> Frame:
-    """Reed-Solomon words of `places` symbols, each a unit vector of R^q, times rows of a Hadamard matrix of order `places` or one more."""
+def _inside(q: int, r: int, square: fmpq) -> int:
+    """Order of the Hadamard matrix, q + 1 or q, whose rows fit into the blocks of a net besides; 0 if neither does."""
+    orders = hadamard_orders(2 * _power_above(q + 1))
+    if square * q * r < 1:
+        return 0
+    return next((h for h in (q + 1, q) if h in orders and square * q * q >= (h - q)), 0)
+
+
+def net(q: int, k: int, places: int, order: int, inside: int = 0) -> Frame:
+    """Reed-Solomon words of r `places`, symbols as unit vectors of R^q, times rows of a Hadamard matrix of order r or r + 1.
+
+    Words have ±1/√r once in every block R^q: lines ±1/√q of a block, rows of a Hadamard matrix of order `inside`, have product 1/√(qr)
+    with them, and 0 or 1/q with one another.
+    """
     proof: Proof = {"family": "net", "q": q, "k": k, "places": places, "order": order}
-    return Frame(q * places, q**k * order, fmpq((k - 1) ** 2, places**2), proof)
+    if not inside:
+        return Frame(q * places, q**k * order, fmpq((k - 1) ** 2, places**2), proof)
+    square = max(fmpq((k - 1) ** 2, places**2), fmpq(1, q * places), fmpq(inside - q, q * q))
+    return Frame(q * places, q**k * order + places * inside, square, {**proof, "inside": inside})
 
 
 def random_signs(n_max: int, square: fmpq) -> Iterator[Frame]:
@@ -325,7 +339,6 @@ def _fixed() -> tuple[Frame, ...]:
         (24, 98280, {"name": "Leech"}),
         *((2**m, prod(2**i + 2 for i in range(1, m + 1)) // 2, {"name": "Barnes-Wall", "m": m}) for m in range(4, 24)),
     ]
-    named = ((23, 276, 25), (23, 2300, 9))
     # Axes, diagonals of the faces and of the whole of a cube: cosines² up to 1/3, 1/2, 2/3; in R^4 the roots of F4.
     cubes = [
         Frame(n, len(rows), square, {"family": "vectors", "vectors": rows})
@@ -341,7 +354,11 @@ def _fixed() -> tuple[Frame, ...]:
     return (
         *cubes,
         *(Frame(n, count, fmpq(1, 4), {"family": "lattice", **proof}) for n, count, proof in lattices),
-        *(Frame(n, count, fmpq(1, i), {"family": "named", "name": str(count)}) for n, count, i in named),
+        *(
+            Frame(n, count, fmpq(1, inverse), {"family": "named", "name": name, "n": n})
+            for name, (inverse, counts) in SECTIONS.items()
+            for n, count in counts.items()
+        ),
     )
 
 

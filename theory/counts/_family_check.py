@@ -23,7 +23,14 @@ class Member(NamedTuple):
 
 LATTICES = {"E6": (6, 36), "E7": (7, 63), "E8": (8, 120), "Leech": (24, 98280)}
 """Pairs of minimal vectors (Conway and Sloane 1999, chapters 4 and 6)."""
-LAMBDA = {16: 2160, 17: 2673, 18: 3699, 19: 5334, 20: 8700, 21: 13860, 22: 24948, 23: 46575}
+LAMBDA = dict(enumerate((136, 168, 219, 324, 453, 711, 1170, 2160, 2673, 3699, 5334, 8700, 13860, 24948, 46575), 9))
+"""The same for the laminated lattices, by dimension."""
+SECTIONS = {
+    "thirds": (9, dict(enumerate((48, 64, 80, 112, 160, 256, 288, 352, 448, 640, 896, 1408, 2300), 11))),
+    "quarters": (16, {21: 175, 22: 275}),
+    "fifths": (25, dict(enumerate((48, 56, 72, 90, 126, 176, 276), 17))),
+}
+"""Inverse of the largest squared cosine, and how many lines by dimension; every one is constructed and compared in the tests."""
 TIGHT = ("basis", "simplex", "conference", "steiner", "symplectic", "quadratic", "bch", "chirp", "net", "naimark")
 """Families whose vectors satisfy Σ x xᵀ = (N/n) I, most of them because they are unions of orthonormal bases."""
 
@@ -117,14 +124,22 @@ def _net(part: Mapping[str, Any]) -> Member:
     """Words of a Reed-Solomon code of dimension k at r <= q + 1 places, symbols as unit vectors of R^q, times the signs of a Hadamard row.
 
     Different words agree in at most k - 1 places; the same word with other signs has product 0, or ±1/r if a column of the matrix is left
-    out.
+    out. inside: rows of a Hadamard matrix of order q or, a column left out, q + 1 as lines of each block R^q: a word has one entry ±1/√r
+    there, so product 1/√(qr).
     """
     q, k, r, order = (_whole(part, key, 2) for key in ("q", "k", "places", "order"))
     _require(_prime_of(q) > 0 and k <= r <= q + 1, f"places must be from k = {k} to q + 1, q a prime power, got {r}")
     _require(
         order in (r, r + 1) and hadamard_order(order), f"order must be a Hadamard order of {r} or {r + 1}, got {order}"
     )
-    return Member(q * r, q**k * order, fmpq(k - 1, r) ** 2)
+    inside = int(part.get("inside", 0))
+    if not inside:
+        return Member(q * r, q**k * order, fmpq(k - 1, r) ** 2)
+    _require(
+        inside in (q, q + 1) and hadamard_order(inside),
+        f"inside must be a Hadamard order of {q} or {q + 1}, got {inside}",
+    )
+    return Member(q * r, q**k * order + r * inside, max(fmpq(k - 1, r) ** 2, fmpq(1, q * r), fmpq(inside - q, q * q)))
 
 
 def _devore(part: Mapping[str, Any]) -> Member:
@@ -199,11 +214,10 @@ def _lattice(part: Mapping[str, Any]) -> Member:
 
 
 def _named(part: Mapping[str, Any]) -> Member:
-    """Sections of E8 and of the Leech lattice that are equiangular or nearly so (Lemmens and Seidel 1973, Delsarte et al. 1977)."""
-    known = {"28": (7, 28, 9), "276": (23, 276, 25), "2300": (23, 2300, 9), "16": (6, 16, 9)}
-    _require(part["name"] in known, f"no set is named {part['name']!r}")
-    n, count, inverse = known[part["name"]]
-    return Member(n, count, fmpq(1, inverse))
+    """Parts of the Leech lattice at one angle to a vector or two, and their sections (Lemmens and Seidel 1973, Delsarte et al. 1977)."""
+    n, (inverse, counts) = _whole(part, "n", 1), SECTIONS.get(part["name"], (1, {}))
+    _require(n in counts, f"no set is named {part['name']!r} in {n} dimensions")
+    return Member(n, counts[n], fmpq(1, inverse))
 
 
 def _vectors(part: Mapping[str, Any]) -> Member:

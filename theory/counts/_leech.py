@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from itertools import combinations
 from typing import Any
@@ -12,7 +12,6 @@ from flint import fmpz_mat
 
 from .._checks import InputError
 from ._code import Array, Code, Coherence, explicit, require_certified
-from ._frames import symplectic
 from ._verify_code import by_pairs
 
 GOLAY = 0b110001110101
@@ -95,27 +94,6 @@ def _pairs() -> Array:
     return rows
 
 
-def narrowed(rows: Array, normals: Array, n: int) -> Code:
-    """Lines in R^n among those of R^24 that are orthogonal to `normals`: the section by more minimal vectors of the Leech lattice.
-
-    Each in turn is the first of those to which most of the lines left are orthogonal, but not all: one dimension less. Nothing is claimed
-    to be largest; the counts that come of it are known ones.
-    """
-    found, chosen = rows.astype(np.float32), list(normals)
-    candidates = leech()
-    for _ in range(24 - len(normals) - n):
-        best, index = 0, 0
-        for start in range(0, len(candidates), 8192):
-            # Products are integers far below 2^24: exact in float32.
-            orthogonal = (found @ candidates[start : start + 8192].T.astype(np.float32) == 0).sum(axis=0)
-            orthogonal[orthogonal == len(found)] = 0
-            if orthogonal.max() > best:
-                best, index = int(orthogonal.max()), start + int(orthogonal.argmax())
-        chosen.append(candidates[index].astype(np.int64))
-        found = found[found @ candidates[index].astype(np.float32) == 0]
-    return section(found.astype(np.int64), np.array(chosen))
-
-
 def laminated_normals(k: int) -> Array:
     """k <= 8 vectors of the Leech lattice, times √8, on one octad of the Golay code: a basis of Λ_k, and of √2 E8 = Λ_8 for k = 8.
 
@@ -127,20 +105,10 @@ def laminated_normals(k: int) -> Array:
     return rows[:k]
 
 
-def laminated(n: int) -> Code:
-    """Lines of the laminated lattice Λ_n, 9 <= n <= 23."""
-    found = orthogonal_to(leech(), laminated_normals(24 - max(n, 16)))
-    normals = laminated_normals(min(24 - n, 8))
-    if n >= 16:
-        return found
-    rows = leech()
-    return narrowed(rows[~(rows.astype(np.int64) @ normals.T).any(axis=1)], normals, n)
+def projected(normals: Array, products: Array) -> Array:
+    """The parts, orthogonal to the normals, of the minimal vectors x of the Leech lattice that have the given products with them.
 
-
-def halves(normals: Array, products: Array) -> Array:
-    """The part orthogonal to the normals of the minimal vectors x of the Leech lattice that have the given products with them.
-
-    As integer vectors, one of each pair ±; only of x and one more with opposite parts is one taken.
+    As integer vectors, one of each pair ±: x and w - x give one line where <x, w> = |w|²/2.
     """
     rows = np.concatenate([leech(), -leech()]).astype(np.int64)
     rows = rows[(rows @ normals.T == products).all(axis=1)]
@@ -163,45 +131,79 @@ def _minimal(product: int) -> Array:
     return np.stack([rows[0], rows[other] * int(np.sign(products[other] * product))])
 
 
-def thirds(n: int) -> Code:
-    """Lines with products 0 and ±1/3, 11 <= n <= 23: x with <x, w> = 16, w minimal, and sections of them; 2300 in R^23."""
+def _thirds() -> tuple[Array, Array]:
     w = _minimal(8)[:1]
-    return narrowed(halves(w, np.array([16])), w, n)
+    return projected(w, np.array([16])), w
 
 
-def fifths(n: int) -> Code:
-    """Equiangular lines with products ±1/5, 17 <= n <= 23: x with <x, w> = 24, |w|² = 48, and sections of them; 276 in R^23."""
+def _fifths() -> tuple[Array, Array]:
     w = _minimal(-8).sum(axis=0, keepdims=True)
-    return narrowed(halves(w, np.array([24])), w, n)
+    return projected(w, np.array([24])), w
 
 
-def quarters(n: int) -> Code:
-    """Lines with products ±1/4 and less, n = 21 or 22: x with products 16 with two minimal vectors of product 8, and a section; 275 in R^22."""
+def _quarters() -> tuple[Array, Array]:
     w = _minimal(8)
-    return narrowed(halves(w, np.array([16, 16])), w, n)
+    return projected(w, np.array([16, 16])), w
 
 
-def _lines_28() -> Code:
-    """Permutations of (3, 3, -1⁶): products ±8 of squared norm 24."""
-    rows = np.full((28, 8), -1, dtype=np.int64)
-    for k, pair in enumerate(combinations(range(8), 2)):
-        rows[k, pair] = 3
-    return section(rows, np.ones((1, 8), dtype=np.int64))
+def _sixteen() -> tuple[Array, Array]:
+    rows, normals = leech().astype(np.int64), laminated_normals(8)
+    return rows[~(rows @ normals.T).any(axis=1)], normals
 
 
-SYSTEMS = {"thirds": (thirds, 11, 23), "fifths": (fifths, 17, 23), "quarters": (quarters, 21, 22)}
-NAMED = {"16": lambda: symplectic(2, 1), "28": _lines_28, "276": lambda: fifths(23), "2300": lambda: thirds(23)}
+# Lines to begin with, in how many dimensions, and the least that sections of them are taken in.
+SYSTEMS: dict[str, tuple[Callable[[], tuple[Array, Array]], int, int]] = {
+    "thirds": (_thirds, 23, 11),
+    "fifths": (_fifths, 23, 17),
+    "quarters": (_quarters, 22, 21),
+    "laminated": (_sixteen, 16, 9),
+}
+
+
+@lru_cache(maxsize=64)
+def _narrowed(name: str, n: int) -> tuple[Array, Array]:
+    """Lines of a system in R^n, as vectors of R^24, and the normals of their space.
+
+    Of those in R^(n+1) the ones orthogonal to the first minimal vector of the Leech lattice to which most are, but not all. Nothing is
+    claimed to be largest; the counts that come of it are known ones.
+    """
+    start, most, _ = SYSTEMS[name]
+    if n == most:
+        return start()
+    rows, normals = _narrowed(name, n + 1)
+    found, candidates = rows.astype(np.float32), leech()
+    best, index = 0, 0
+    for i in range(0, len(candidates), 8192):
+        # Products are integers far below 2^24: exact in float32.
+        orthogonal = (found @ candidates[i : i + 8192].T.astype(np.float32) == 0).sum(axis=0)
+        orthogonal[orthogonal == len(found)] = 0
+        if orthogonal.max() > best:
+            best, index = int(orthogonal.max()), i + int(orthogonal.argmax())
+    normal = candidates[index].astype(np.int64)
+    return rows[rows @ normal == 0], np.concatenate([normals, normal[None]])
+
+
+def system(name: str, n: int) -> Code:
+    """Lines of the Leech lattice of one coherence, or of less, in R^n.
+
+    thirds, 11 <= n <= 23: products 0, ±1/3; the parts orthogonal to w of minimal vectors x with <x, w> = 16, w minimal; 2300 in R^23.
+    fifths, 17 <= n <= 23: products ±1/5, equiangular; <x, w> = 24, |w|² = 48; 276 in R^23 (Lemmens and Seidel 1973).
+    quarters, n = 21, 22: products up to 1/4; <x, w> = 16 for two minimal w with product 8; 275 in R^22.
+    laminated, 9 <= n <= 16: minimal vectors orthogonal to √2 E8. In fewer dimensions sections, of all.
+    """
+    _, most, least = SYSTEMS[name]
+    if not least <= n <= most:
+        raise InputError(f"n must be in {least}..{most} for {name}, got {n}")
+    return section(*_narrowed(name, n))
+
+
+def laminated(n: int) -> Code:
+    """Lines of the laminated lattice Λ_n, 9 <= n <= 23."""
+    return orthogonal_to(leech(), laminated_normals(24 - n)) if n > 16 else system("laminated", n)
 
 
 def named(part: Mapping[str, Any]) -> Code:
-    """Sets known by their number, {"name": "16"}, "28", "276", "2300", or by their cosine, {"name": "thirds", "n": ...}, fifths, quarters."""
-    name = part["name"]
-    if name in SYSTEMS:
-        make, least, most = SYSTEMS[name]
-        n = int(part["n"])
-        if not least <= n <= most:
-            raise InputError(f"n must be in {least}..{most} for {name}, got {n}")
-        return make(n)
-    if name not in NAMED:
-        raise InputError(f"name must be one of {', '.join([*NAMED, *SYSTEMS])}, got {name!r}")
-    return NAMED[name]()
+    """Lines of the Leech lattice by their largest cosine, {"name": "thirds", "n"}, "fifths" or "quarters"."""
+    if part["name"] not in ("thirds", "fifths", "quarters"):
+        raise InputError(f"name must be thirds, fifths or quarters, got {part['name']!r}")
+    return system(part["name"], int(part["n"]))

@@ -33,7 +33,7 @@ TITLES = {
     "tensor": ("tensor product", "Kronecker product of two sets"),
     "lattice": ("lattice", "Conway and Sloane 1999"),
     "vectors": ("diagonals of a cube", "explicit integer vectors"),
-    "named": ("equiangular lines in R^23", "Lemmens and Seidel 1973, Delsarte, Goethals and Seidel 1977"),
+    "named": ("lines of the Leech lattice", "Lemmens and Seidel 1973, Delsarte, Goethals and Seidel 1977"),
     "naimark": ("Naimark complement", "Naimark 1940"),
     "inflated": ("inflated frame", "Bukh and Cox 2018"),
 }

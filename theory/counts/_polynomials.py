@@ -9,7 +9,19 @@ from flint import arb, ctx, fmpq
 
 from .._checks import InputError
 from .._grade import Grade
-from ._code import BITS, Array, Code, Coherence, above, basis, require_below_one, require_certified, union
+from ._code import (
+    BITS,
+    Array,
+    Code,
+    Coherence,
+    above,
+    basis,
+    explicit,
+    orthogonal_sum,
+    require_below_one,
+    require_certified,
+    union,
+)
 from ._fields import Field, field_of, hadamard
 from ._quadratic import signs_coherence, with_basis
 from ._verify_code import root_above, walsh
@@ -164,19 +176,34 @@ def words(numbers: Field, indices: Array, k: int, places: int) -> Array:
     return values[:, :places]
 
 
-def net(q: int, k: int, places: int, order: int) -> Code:
+def net(q: int, k: int, places: int, order: int, inside: int = 0) -> Code:
     """Words of a Reed-Solomon code of dimension k at r <= q + 1 places, times the signs of the rows of a Hadamard matrix, order r or r + 1.
 
     Places are the elements of F_q in turn, the last of q + 1 the coefficient of x^(k-1); a symbol is a unit vector of R^q. q^k `order`
     lines in R^(qr): two words agree in at most k - 1 places, and in just that many for some pairs; one word with two rows of signs has
     product 0, or ±1/r for order r + 1, where the first column is left out. So the coherence is (k - 1)/r.
+
+    inside: 0, or the order q or q + 1 of a Hadamard matrix whose rows, without the first column for q + 1, are lines in each of the r
+    blocks R^q too. They have products ±1/√(qr) with the words, each of which has one nonzero coordinate in a block, and 0 or ±1/q with
+    one another.
     """
     if order not in (places, places + 1) or not 2 <= k <= places <= q + 1:
         raise InputError(
             f"places must be from k = {k} >= 2 to q + 1 = {q + 1}, and order be places or one more, got {places}, {order}"
         )
     require_below_one(fmpq(k - 1, places) ** 2, "the net")
-    return _net(q, k, places, hadamard(order)[:, order - places :])
+    lines = _net(q, k, places, hadamard(order)[:, order - places :])
+    if inside == 0:
+        return lines
+    if inside not in (q, q + 1):
+        raise InputError(f"inside must be 0, q or q + 1 for q = {q}, got {inside}")
+
+    def argument() -> Coherence:
+        square = max(fmpq(k - 1, places) ** 2, fmpq(1, q * places), fmpq(inside - q, q) ** 2)
+        return Coherence(square, Grade.EXACT, "words of a Reed-Solomon code, and a Hadamard matrix in each block")
+
+    block = explicit(hadamard(inside)[:, inside - q :])
+    return union([lines, orthogonal_sum([(block, places)], argument)], argument)
 
 
 def _net(q: int, k: int, places: int, signs: Array) -> Code:

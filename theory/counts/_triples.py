@@ -62,7 +62,7 @@ def triple_matrices(n: int, cosine: fmpq, degree: int) -> Problem:
         roots = [np.sqrt(np.maximum(_values([factor], order)[0], 0.0)) for order in orders]
         # The three orders together, as two orders of v and t give the same product.
         rows = np.hstack([_values(basis, order) * root for order, root in zip(orders, roots, strict=True)])
-        change = np.linalg.inv(np.linalg.qr(rows.T, mode="r").T) * np.sqrt(3 * count)
+        change = np.linalg.inv(np.asarray(np.linalg.qr(rows.T, mode="r")).T) * np.sqrt(3 * count)
         sums.append(np.mean([tested(part) for part in np.split(change @ rows, 3, axis=1)], axis=0))
         bases.append(change)
     w = (s - 1) / 2 - (s + 1) / 2 * np.cos(np.linspace(0.0, np.pi, GRID + 1))

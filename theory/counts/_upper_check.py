@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flint import arb, fmpq, fmpq_poly
 
 from .._checks import CertificateError
+from ._sign import nonpositive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,16 +119,8 @@ def _by_nodes(n: int, top: fmpq, lines: bool, end: int, nodes: list[fmpq]) -> in
 def _by_polynomial(n: int, top: fmpq, lines: bool, f: list[fmpq]) -> int:
     basis, lo = gegenbauer(n, len(f) - 1, lines), fmpq(0 if lines else -1)
     _require(n >= 2 and lo < top, "the interval is empty")
-    pending = [(lo, top, 0)]
     polynomial = sum((basis[k] * f[k] for k in range(len(f))), fmpq_poly([0]))
-    while pending:
-        a, b, depth = pending.pop()
-        # Descartes: with x = (a + b y)/(1 + y) the signs of the coefficients decide on 0 <= y <= ∞.
-        moved = polynomial(fmpq_poly([a, b - a])).coeffs()
-        moved += [fmpq(0)] * (len(f) - len(moved))
-        if max(fmpq_poly(moved[::-1])(fmpq_poly([1, 1])).coeffs(), default=0) > 0:
-            _require(depth < 60, f"the polynomial is not shown to be <= 0 from {a} to {b}")
-            pending += [(a, (a + b) / 2, depth + 1), ((a + b) / 2, b, depth + 1)]
+    _require(nonpositive(polynomial, lo, top), "the polynomial is not shown to be <= 0 where it must be")
     return _linear_programming(f)
 
 

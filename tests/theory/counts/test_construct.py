@@ -85,6 +85,8 @@ TABLE = [
     ({"family": "naimark", "of": KERDOCK}, 128, 144, "1/1024", True),
     ({"family": "naimark", "of": {"family": "quadratic", "m": 4, "d": 2, "bases": 5}}, 64, 80, "1/256", True),
     ({"family": "naimark", "of": {"family": "chirp", "q": 5, "degree": 2}}, 50, 60, "1/125", True),
+    ({"family": "named", "name": "fifths", "n": 23}, 23, 276, "1/25", True),
+    ({"family": "named", "name": "thirds", "n": 23}, 23, 2300, "1/9", True),
     ({"family": "lattice", "name": "A", "n": 6}, 6, 21, "1/4", True),
     ({"family": "lattice", "name": "D", "n": 6}, 6, 30, "1/4", True),
     ({"family": "lattice", "name": "E6"}, 6, 36, "1/4", True),
@@ -94,10 +96,6 @@ TABLE = [
     ({"family": "lattice", "name": "Barnes-Wall", "m": 4}, 16, 2160, "1/4", True),
     ({"family": "lattice", "name": "Lambda", "n": 16}, 16, 2160, "1/4", True),
     ({"family": "lattice", "name": "Lambda", "n": 17}, 17, 2673, "1/4", True),
-    ({"family": "named", "name": "16"}, 6, 16, "1/9", True),
-    ({"family": "named", "name": "28"}, 7, 28, "1/9", True),
-    ({"family": "named", "name": "276"}, 23, 276, "1/25", True),
-    ({"family": "named", "name": "2300"}, 23, 2300, "1/9", True),
     ({"family": "vectors", "vectors": [[1, 1, 0], [1, -1, 1], [0, 1, 2]]}, 3, 3, "1/10", True),
 ]
 
@@ -168,6 +166,27 @@ def test_gram_is_positive_semidefinite_of_rank_n(row):
     }
     if name in tight:
         assert values[-code.n :] == pytest.approx(code.count / code.n, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("q", "k", "places", "order", "inside", "square"),
+    [
+        (3, 2, 3, 4, 4, "1/9"),
+        (7, 2, 7, 8, 8, "1/49"),
+        (4, 2, 4, 4, 4, "1/16"),
+        (4, 2, 3, 4, 4, "1/9"),
+        # One place too many for the lines inside: 1/3 is above 1/4.
+        (3, 2, 4, 4, 4, "1/9"),
+        (5, 3, 4, 4, 0, "1/4"),
+    ],
+)
+def test_nets_with_lines_inside_their_blocks(q, k, places, order, inside, square):
+    code = construct({"family": "net", "q": q, "k": k, "places": places, "order": order, "inside": inside})
+    assert (code.n, code.count) == (q * places, q**k * order + places * inside)
+    assert by_pairs(code).square == code.argument().square == fmpq(square)
+    # Both kinds are tight, so all together are.
+    values = np.linalg.eigvalsh(code.units(0, code.count).T @ code.units(0, code.count))
+    assert values == pytest.approx(code.count / code.n, abs=1e-9)
 
 
 @pytest.mark.parametrize("count", [4, 5, 6, 7, 50])
@@ -370,7 +389,7 @@ def test_coherence_does_not_change_under_rotation(proof, seed):
 
 
 @pytest.mark.parametrize(
-    "proof", [SIX, SIXTEEN, KERDOCK, {"family": "named", "name": "276"}, {"family": "simplex", "n": 5}]
+    "proof", [SIX, SIXTEEN, KERDOCK, {"family": "named", "name": "fifths", "n": 23}, {"family": "simplex", "n": 5}]
 )
 def test_altered_vectors_are_found(proof):
     code = construct(proof)
@@ -608,7 +627,7 @@ def test_systems_of_lines_in_the_leech_lattice(name, n, count):
         ({"family": "inflated", "base": SIX, "cosine": "1/5", "sizes": [[2, 7]]}, "sizes must be"),
         ({"family": "naimark", "of": {"family": "basis", "n": 4}}, "tight frames with a complement"),
         ({"family": "lattice", "name": "Lambda", "n": 24}, "n must be in 9..23"),
-        ({"family": "named", "name": "277"}, "name must be one of"),
+        ({"family": "named", "name": "277"}, "name must be thirds, fifths or quarters"),
         ({"family": "named", "name": "fifths", "n": 16}, "n must be in 17..23"),
         ({"family": "vectors", "vectors": [[1, 0], [0, 0]]}, "zero"),
         ({"family": "basis", "n": "many"}, "numbers as integers"),

@@ -90,8 +90,10 @@ def enumeration(n_max: int) -> list[dict]:
     ]
     found += [{"family": "lattice", "name": name} for name in ("E6", "E7", "E8", "Leech")]
     found += [{"family": "lattice", "name": "D", "n": n} for n in range(4, 25)]
-    found += [{"family": "lattice", "name": "Lambda", "n": n} for n in range(16, 24)]
-    found += [{"family": "named", "name": name} for name in ("276", "2300", "28", "16")]
+    found += [{"family": "lattice", "name": "Lambda", "n": n} for n in range(9, 24)]
+    found += [
+        {"family": "named", "name": name, "n": n} for name in ("thirds", "quarters", "fifths") for n in range(11, 24)
+    ]
     found += [
         {"family": "puncture", "of": of, "drop": j} for of in found if of["family"] == "quadratic" for j in range(1, 20)
     ]
