@@ -1,6 +1,6 @@
 """Certified lower bounds against the best models known: their ratio for n <= 8 features in m <= 3 dimensions.
 
-    python benchmarks/lower_bounds.py            compute what is not recorded yet, about half an hour on one core
+    python benchmarks/lower_bounds.py            compute what is not recorded yet, about an hour on one core
     python benchmarks/lower_bounds.py --table    the table of the recorded results
 
 Per setting the bound, the loss of `optimal_model` without random starts (an upper bound of the optimum, grade NUMERIC), and the seconds of
@@ -21,7 +21,7 @@ import tegum
 from tegum.theory import Features, lower_bound, optimal_model
 
 RESULTS = Path(__file__).parent / "results" / "lower_bounds.json"
-DENSITIES = (0.01, 0.05, 0.1, 0.3, 0.5, 1.0)
+DENSITIES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.9, 1.0)
 RATIOS = (1.0, 0.9)
 SETTINGS = [(n, m, p, r) for n in range(2, 9) for m in range(1, min(3, n - 1) + 1) for p in DENSITIES for r in RATIOS]
 

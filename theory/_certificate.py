@@ -35,7 +35,7 @@ def verify_certificate(certificate: Mapping[str, Any]) -> str:
     >>> from tegum.theory import Features, lower_bound
     >>> certificate = lower_bound(Features(0.5, n=2), 1).certificate
     >>> verify_certificate(certificate)
-    'Every model of 1 dimension loses at least 0.061534 on features of densities 1/2, 1/2 and importances 1, 1.'
+    'Every model of 1 dimension loses at least 0.064327 on features of densities 1/2, 1/2 and importances 1, 1.'
     >>> verify_certificate({"kind": "rumour"})
     Traceback (most recent call last):
     tegum.theory._checks.CertificateError: kind must be 'lower bound', 'pair phase' or 'count', got 'rumour'

@@ -1,7 +1,8 @@
 """Lower bound of the optimal loss by convex optimisation, with a certificate that `_lower_check` verifies without a solver.
 
-Two convex programs: the cone program of `_pair_bound` for equal features, and a linear program over subsets of features here, for unequal
-importances and densities.
+Three convex programs: the cone program of `_pair_bound` for patterns of two active features, with a linear program over subsets of features
+here, for unequal importances and densities; and the price of a dimension with its waves, of `_dimension_price`, for all patterns at once.
+The one that promises more is proved.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from numpy import ndarray as Array
 from scipy.optimize import linprog
 
 from ._checks import InputError, whole
+from ._dimension_price import SLACK, Offer, offer_of, proved_offer
 from ._grade import Grade
 from ._law import independent
 from ._lower_check import mixed_bound, subset_bounds
 from ._pair_bound import exact, multipliers_of, pairs_of, proof_of, text_of
+from ._price_check import price_levels, rational
 from ._row_box import BOTH
 
 if TYPE_CHECKING:
@@ -37,7 +40,8 @@ MISSED = 0.01
 class LowerBound:
     """No model loses less than `value` (rounded down); `certificate` proves it to `check_lower`.
 
-    parts says per subset of features, of weight in the linear program, what bounds it. A value of 0 says nothing.
+    parts says what bounds it: per subset of features of weight in the linear program, or per feature at the price of a dimension. A
+    value of 0 says nothing.
     """
 
     value: float
@@ -49,15 +53,18 @@ class LowerBound:
 def lower_bound(features: Features, m: int) -> LowerBound:
     """A number that the loss of no model (W, b) of m dimensions is below, proved.
 
-    The largest of bounds for subsets of features, weighted by a linear program: patterns of at most two active features (a second-order
-    cone program over positive-definite kernels and the rank of the Gram matrix, proved by a tree of boxes), and what any decoder must
-    lose where more than m features are active; statements and proofs in `theory/_lower_check.py`.
+    The larger of two. Subsets of features, weighted by a linear program: patterns of at most two active features (a second-order cone
+    program over positive-definite kernels and the rank of the Gram matrix, proved by a tree of boxes), and what any decoder must lose
+    where more than m features are active. And a price of a dimension: dimensionalities add up to at most m, and each row's error, at the
+    price of the dimensionality it takes, is bounded below by waves, whose mean is a product over the other features. Statements
+    and proofs in `theory/_lower_check.py` and `theory/_price_check.py`.
 
     features: one instance of n <= 8 independent uniform features; m >= 1. With m >= n the bound is 0, and attained. It is tight to leading
-    order for sparse features that pair up (n = 2 m), and a fraction of the optimum elsewhere, least (about an eighth) for sparse
-    features with n > 2 m and m > 1: benchmarks/results/lower_bounds.json has the gaps.
+    order for sparse features that pair up (n = 2 m), more than half of it at densities from 0.3 to 0.9, and least (about an eighth) for
+    very sparse features with n > 2 m and m > 1: benchmarks/results/lower_bounds.json has the gaps.
     Grade CERTIFIED: `check_lower(bound.certificate)` verifies it in rational arithmetic. Raises InputError for a batch, more features,
-    or another law. Source: Delsarte 1973 and Yudin 1992 for the linear programming; Welch 1974 and Sidelnikov 1974 for the kernels.
+    or another law. Source: Delsarte 1973 and Yudin 1992 for the linear programming; Welch 1974 and Sidelnikov 1974 for the kernels;
+    Scherlis et al. 2022 for the sum of dimensionalities.
 
     >>> from tegum.theory import Features
     >>> bound = lower_bound(Features(0.1, n=2), 1)
@@ -81,6 +88,9 @@ def lower_bound(features: Features, m: int) -> LowerBound:
     tables = [
         _Table(p, {(k, same): _promise(k, m, p, same) for k, same in kinds}, {}) for p in _bases(features.density)
     ]
+    offer = offer_of(features.density, features.importance, m) if n > m else None
+    if offer is not None and (1 - SLACK) * offer.bound > _total(subsets, density, features.importance, tables, m):
+        return _at_a_price(features, m, offer)
     tables = [_proved(table, m) for table in _needed(subsets, density, features.importance, tables, m)]
     weights, source, worth = _share(subsets, density, features.importance, tables, m)
     parts = [
@@ -88,18 +98,43 @@ def lower_bound(features: Features, m: int) -> LowerBound:
         for k in np.flatnonzero(weights)
     ]
     total = sum((exact(weights[k]) * worth[k] for k in np.flatnonzero(weights)), fmpq(0))
+    words = tuple(_words(subsets[k], weights[k], tables[source[k]], worth[k]) for k in np.flatnonzero(weights))
+    words = words or ("nothing: no subset of more than m features has a positive bound",)
+    return _result(features, m, total, words, [table.written() for table in tables], parts, None)
+
+
+def _result(
+    features: Features,
+    m: int,
+    total: fmpq,
+    words: tuple[str, ...],
+    tables: list[dict[str, Any]],
+    subsets: list[dict[str, Any]],
+    price: dict[str, Any] | None,
+) -> LowerBound:
     value = max(float(np.nextafter(_float(total), 0)), 0.0)
     certificate = {
         "kind": "lower bound",
         "m": m,
-        "density": list(map(str, density)),
+        "density": [text_of(p) for p in features.density],
         "importance": [text_of(x) for x in features.importance],
-        "tables": [table.written() for table in tables],
-        "subsets": parts,
+        "tables": tables,
+        "subsets": subsets,
+        "price": price,
         "value": text_of(value),
     }
-    words = tuple(_words(subsets[k], weights[k], tables[source[k]], worth[k]) for k in np.flatnonzero(weights))
-    return LowerBound(value, words or ("nothing: no subset of more than m features has a positive bound",), certificate)
+    return LowerBound(value, words, certificate)
+
+
+def _at_a_price(features: Features, m: int, offer: Offer) -> LowerBound:
+    """The bound of `_price_check`."""
+    part = proved_offer(features.density, features.importance, offer)
+    levels = price_levels(list(map(exact, features.density)), part)
+    words = tuple(
+        f"feature {i}: error and share of a dimension at the price {offer.price:.6g} at least {_float(level):.6g}"
+        for i, level in enumerate(levels)
+    )
+    return _result(features, m, sum(levels, fmpq(0)) - rational(part["price"]) * m, words, [], [], part)
 
 
 class _Table(NamedTuple):
@@ -139,18 +174,21 @@ def _needed(
 ) -> list[_Table]:
     """The tables without the bounds that the whole hardly misses."""
 
-    def total(tables: list[_Table]) -> float:
-        weights, _, worth = _share(subsets, density, importance, tables, m)
-        return float(sum(w * _float(v) for w, v in zip(weights, worth, strict=True)))
-
-    least = (1 - MISSED) * total(tables)
+    least = (1 - MISSED) * _total(subsets, density, importance, tables, m)
     for i, table in enumerate(tables):
         for k in table.pairs:
             fewer = {j: u for j, u in tables[i].pairs.items() if j != k}
             trial = [*tables[:i], _Table(table.p, fewer, {}), *tables[i + 1 :]]
-            if total(trial) >= least:
+            if _total(subsets, density, importance, trial, m) >= least:
                 tables = trial
     return tables
+
+
+def _total(
+    subsets: list[tuple[int, ...]], density: list[fmpq], importance: Float[Array, " n"], tables: list[_Table], m: int
+) -> float:
+    weights, _, worth = _share(subsets, density, importance, tables, m)
+    return float(sum(w * _float(v) for w, v in zip(weights, worth, strict=True)))
 
 
 def _proved(table: _Table, m: int) -> _Table:

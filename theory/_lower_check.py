@@ -20,6 +20,7 @@ least loss over all models in m dimensions, v(k) a number below L* of k features
 5 In one dimension the columns of one sign have t_ij >= 0. With only those boxes 4 bounds the loss of k features of one sign by S(k), and
   v(n) = min_j S(j) + S(n - j), by 1.
 6 Patterns of three and more active features may have the error of 3 on top of 4; and v(n) >= (n/k) v(k), by 1.
+7 **A price of a dimension** bounds all rows with all patterns, for a part of each importance: `_price_check`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from flint import fmpq
 from ._any_decoder import any_decoder
 from ._checks import CertificateError
 from ._exact_row import HALF, ZERO, Weights, vertex_bounds
+from ._price_check import price_bound, rational
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -233,12 +235,9 @@ def _proved(certificate: dict[str, Any]) -> fmpq:
         for i in members:
             spent[i] += weight
         value += weight * mixed_bound([density[i] for i in members], p, values)
+    if certificate.get("price") is not None:
+        value += price_bound(density, m, certificate["price"])
+        spent = [used + rational(i) for used, i in zip(spent, certificate["price"]["importance"], strict=True)]
     if any(used > i for used, i in zip(spent, importance, strict=True)):
-        raise CertificateError("the weights of the subsets of some feature add up to more than its importance")
+        raise CertificateError("the weights of some feature add up to more than its importance")
     return value
-
-
-def rational(text: str) -> fmpq:
-    """A rational written "numerator/denominator" or as an integer; nothing else, so no float slips in."""
-    top, _, bottom = text.partition("/")
-    return fmpq(int(top), int(bottom or 1))
