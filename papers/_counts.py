@@ -94,7 +94,7 @@ EXPONENTIAL = (
         independent=True,
     ),
 )
-GROWTH = {"claimed": {"exponent": "1/2"}, "control": {"exponent": "8"}}
+GROWTH, TOO_FAST = {"exponent": "1/2"}, {"exponent": "8"}
 GROWTH_WORDS = "For every c in (0, 1) and n >= 3 there are at least (1 - c²)^(-(n-2)/2) unit vectors in R^n with |<x, y>| <= c for any two."
 
 

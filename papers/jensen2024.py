@@ -8,7 +8,7 @@ import sympy
 
 from ..theory import Grade
 from ._claim import Check, Claim, Finding, Source
-from ._counts import EXPONENTIAL, GROWTH, GROWTH_WORDS
+from ._counts import EXPONENTIAL, GROWTH, GROWTH_WORDS, TOO_FAST
 
 if TYPE_CHECKING:
     from ._lab import Lab
@@ -44,7 +44,8 @@ CLAIMS: tuple[Claim, ...] = (
         domain="every angle, every n >= 3; at 1° the number doubles at least every 4,551 dimensions",
         checks=EXPONENTIAL,
         figures=("counts", "count_card"),
-        **GROWTH,
+        claimed=GROWTH,
+        control=TOO_FAST,
     ),
     Claim(
         id="jensen2024.28",

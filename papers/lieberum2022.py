@@ -10,7 +10,7 @@ import sympy
 
 from ..theory import Grade, integrated_loss
 from ._claim import Check, Claim, Finding, Source
-from ._counts import EXPONENTIAL, GROWTH, GROWTH_WORDS
+from ._counts import EXPONENTIAL, GROWTH, GROWTH_WORDS, TOO_FAST
 
 if TYPE_CHECKING:
     from ._lab import Lab
@@ -158,6 +158,7 @@ CLAIMS: tuple[Claim, ...] = (
         domain="every angle, every n >= 3",
         checks=EXPONENTIAL,
         figures=("counts", "count_card"),
-        **GROWTH,
+        claimed=GROWTH,
+        control=TOO_FAST,
     ),
 )

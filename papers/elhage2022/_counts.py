@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .._claim import Claim
-from .._counts import EXPONENTIAL, GROWTH, GROWTH_WORDS
+from .._counts import EXPONENTIAL, GROWTH, GROWTH_WORDS, TOO_FAST
 
 COUNT_CLAIMS: tuple[Claim, ...] = (
     Claim(
@@ -15,6 +15,7 @@ COUNT_CLAIMS: tuple[Claim, ...] = (
         domain="every ε in (0, 1), every n >= 3",
         checks=EXPONENTIAL,
         figures=("counts", "count_card"),
-        **GROWTH,
+        claimed=GROWTH,
+        control=TOO_FAST,
     ),
 )

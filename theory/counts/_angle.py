@@ -107,7 +107,9 @@ def rational(name: str, value: object) -> fmpq:
 def _dyadic(ball: arb, up: bool) -> fmpq:
     scaled = ball * (fmpz(1) << BITS)
     whole = scaled.upper().ceil() if up else scaled.lower().floor()
-    return fmpq(whole.unique_fmpz(), fmpz(1) << BITS)
+    number = whole.unique_fmpz()
+    assert number is not None
+    return fmpq(number, fmpz(1) << BITS)
 
 
 def _float(x: fmpq) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log, log1p, log2
+from math import log, log1p, log2, sqrt
 from typing import TYPE_CHECKING, Any
 
 from .._checks import InputError, whole
@@ -146,20 +146,12 @@ def _bounds(n: int, target: Angle | fmpq, lower: Sequence[Bound], upper: Sequenc
     assert low.value is not None
     assert high.value is not None
     if low.value > high.value:
-        raise AssertionError(
-            f"{low.name} gives {low.value}, {high.name} at most {high.value}: one of the theorems is applied wrongly"
-        )
-    lines = isinstance(target, Angle)
-    certificates = [_certificate(n, target, bound) for bound in (low, high)]
-    return CountBounds(
-        n,
-        target.words if lines else f"cos <= {target}",
-        low.value,
-        high.value,
-        *certificates,
-        (*below, *above),
-        _sentence(n, target, low.value, high.value) if lines else "",
-    )
+        raise AssertionError(f"{low} against {high}: one of the theorems is applied wrongly")
+    words, sentence = f"cos <= {target}", ""
+    if isinstance(target, Angle):
+        words, sentence = target.words, _sentence(n, target, low.value, high.value)
+    proofs = _certificate(n, target, low), _certificate(n, target, high)
+    return CountBounds(n, words, low.value, high.value, proofs[0], proofs[1], (*below, *above), sentence)
 
 
 def _certificate(n: int, target: Angle | fmpq, bound: Bound) -> dict[str, Any]:
@@ -188,7 +180,7 @@ def asymptotic_upper_exponent(cosine: float) -> float:
     >>> round(1 / asymptotic_upper_exponent(0.01745240643728351), 2)
     868.17
     """
-    root = (1 - cosine**2) ** 0.5
+    root = sqrt(1 - cosine**2)
     a, b = (1 + root) / (2 * root), cosine**2 / ((1 + root) * 2 * root)
     return a * log2(a) - b * log2(b)
 

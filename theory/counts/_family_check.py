@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import comb, isqrt, prod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from flint import arb, fmpq, fmpz, fmpz_mat
 
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 
-class Member(NamedTuple):
+@dataclass(frozen=True)
+class Member:
     """`count` lines in R^n, no two with a squared cosine above `square`."""
 
     n: int

@@ -174,7 +174,9 @@ def _by_circle(n: int, top: fmpq, lines: bool) -> int:
 
 def _floor(ball: arb) -> int:
     """The floor of the upper end: a count below the ball is at most that."""
-    return int(ball.upper().floor().unique_fmpz())
+    floor = ball.upper().floor().unique_fmpz()
+    _require(floor is not None, "the ball is too wide for its floor")
+    return int(floor or 0)
 
 
 def _require(holds: bool, message: str) -> None:
