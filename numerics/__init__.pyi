@@ -16,6 +16,7 @@ from ._random_code import RandomCode as RandomCode
 from ._random_code import angle_experiment as angle_experiment
 from ._random_code import random_code as random_code
 from ._readout import readout_experiment as readout_experiment
+from ._recipe import Recipe as Recipe
 from ._search_packing import PackingSearch as PackingSearch
 from ._search_packing import search_packing as search_packing
 from ._store import SweepWarning as SweepWarning
@@ -25,6 +26,8 @@ from ._sweep import Task as Task
 from ._sweep import cell_seeds as cell_seeds
 from ._sweep import sweep as sweep
 from ._sweep_lock import SweepError as SweepError
+from ._train import Snapshot as Snapshot
 from ._train import TrainedModels as TrainedModels
 from ._train import find_device as find_device
+from ._train import starting_weights as starting_weights
 from ._train import train as train

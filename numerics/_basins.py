@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from numpy import ndarray as Array
 
@@ -18,6 +17,7 @@ from ..theory._law import independent
 from ..theory._loss import model_gradient
 from ..theory._pair_row import pair_gradient
 from ..theory._vertex import VERTEX_N
+from ._train import starting_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,9 +80,9 @@ def basins(
             raise InputError(f"{name} must be positive and finite, got {value}")
     shape = (len(p), len(weight), seeds)
     levels, scales = np.broadcast_arrays(p[:, None, None], weight[:, None], np.empty(shape))[:2]
-    setup = torch.Generator().manual_seed(seed)
-    drawn = torch.randn(levels.size, 1, 2, generator=setup, dtype=torch.float64).numpy()[:, 0]
-    x = np.concatenate([drawn * spread, np.zeros_like(drawn)], 1)
+    pairs = np.stack([np.ones_like(weight), weight], -1)[None]
+    drawn = starting_weights(Features(p[:, None, None], pairs), 1, replicas=seeds, seed=seed).reshape(-1, 2)
+    x = np.concatenate([drawn / XAVIER * spread, np.zeros_like(drawn)], 1)
     for start in range(0, len(x), BLOCK):
         part = slice(start, start + BLOCK)
         level, scale = levels.ravel()[part], scales.ravel()[part]
@@ -133,8 +133,7 @@ def reached_minima(
         loss, d_weights, d_bias = model_gradient(x[:, : m * n].reshape(-1, m, n), x[:, m * n :], features, 0.0)
         return loss / unit, np.concatenate([d_weights.reshape(len(x), -1), d_bias], axis=1) / unit
 
-    setup = torch.Generator().manual_seed(seed)
-    drawn = torch.randn(seeds, m * n, generator=setup, dtype=torch.float64).numpy() * np.sqrt(2 / (n + m))
+    drawn = starting_weights(features, m, replicas=seeds, seed=seed).reshape(seeds, m * n)
     x = np.concatenate([drawn, np.zeros((seeds, n))], 1)
     everyone = np.arange(seeds)
     _adam(x, lambda y: objective(y, everyone)[1], steps, learning_rate)

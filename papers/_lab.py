@@ -22,11 +22,11 @@ INTRO_SPARSITIES = (0.0, 0.8, 0.9)
 RECIPES: dict[str, dict[str, dict[str, Any]]] = {
     "pairs": {
         "slow": {"replicas": 12, "steps": 2400, "batch": 128, "learning_rate": 2e-2},
-        "full": {"replicas": 10, "steps": 10_000, "batch": 1024, "learning_rate": 1e-3},
+        "full": {"replicas": 10, "steps": 10_000, "batch": 1024, "learning_rate": 1e-3, "schedule": "constant"},
     },
     "intro": {
         "slow": {"replicas": 16, "steps": 4000, "batch": 512, "learning_rate": 1e-2},
-        "full": {"replicas": 64, "steps": 10_000, "batch": 1024, "learning_rate": 1e-3},
+        "full": {"replicas": 64, "steps": 10_000, "batch": 1024, "learning_rate": 1e-3, "schedule": "constant"},
     },
 }
 
