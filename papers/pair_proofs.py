@@ -1,7 +1,8 @@
 """Prove the phases of two features in one dimension cell by cell, and replay the proofs: `python -m tegum.papers.pair_proofs`.
 
-Some minutes on two cores. Every proof passes the checker in rational arithmetic before runs/pair_proofs.json is written: the columns of
-`pair_map`, and at single densities the ignored state as close to the boundary I* as a search of bounded length proves it.
+About half an hour of processor time, on two cores. Every proof passes the checker in rational arithmetic before runs/pair_proofs.json
+is written: the columns of `pair_map`, and at single densities the ignored state as close to the boundary I* as a search of bounded
+length proves it.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from ._proofs import PROOFS, save_proofs
 EDGES = [
     *(0.01, 0.0107, 0.0115, 0.0123, 0.0132, 0.0142, 0.0153, 0.0165, 0.0178, 0.0192, 0.0208, 0.0225, 0.0243, 0.0263),
     *(0.0286, 0.0312, 0.0343, 0.038, 0.042, 0.047, 0.053, 0.06, 0.068, 0.077, 0.088, 0.1, 0.115, 0.132, 0.152, 0.175),
-    *(0.205, 0.24, 0.29, 0.35, 0.41, 0.46, 0.512, 0.56, 0.62, 0.66, 0.69, 0.706, 0.78, 0.9, 1.0),
+    *(0.205, 0.24, 0.29, 0.35, 0.41, 0.46, 0.49, 0.512, 0.53, 0.55, 0.575, 0.6, 0.62, 0.64, 0.66, 0.68, 0.695, 0.706),
+    *(0.73, 0.755, 0.78, 0.81, 0.85, 0.9, 1.0),
 ]
-LIMIT = 1000
+# Boxes allowed to a cell, and from which density on how many: the losses of the states differ less there.
+LIMIT, DENSE, DENSE_LIMIT = 1000, 0.46, 2400
 # Single densities at which the boundary is approached from below, the relative distances tried, and the boxes allowed.
 SINGLE = (0.05, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
 GAPS = (0.001, 0.002, 0.003, 0.005, 0.01, 0.03, 0.1, 0.2, 0.4, 0.6)
@@ -47,7 +50,8 @@ def nearest_ignored(density: float) -> PairMap:
 def _job(edges: tuple[float, ...]) -> tuple[PairMap, float, float]:
     """A column, or a single density, proved and replayed, with the seconds of processor time that each took."""
     start = time.process_time()
-    found = pair_map(edges, limit=LIMIT) if len(edges) == 2 else nearest_ignored(edges[0])
+    limit = LIMIT if edges[0] < DENSE else DENSE_LIMIT
+    found = pair_map(edges, limit=limit) if len(edges) == 2 else nearest_ignored(edges[0])
     proved = time.process_time()
     for proof in found.proofs:
         check_pair(proof)

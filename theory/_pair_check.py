@@ -11,13 +11,14 @@ output 2 has d = w2² and c, and L = F1 + I F2. V = p/3 - p²/4; ignoring featur
    slope a is F1 >= p φ(a), φ(a) = ((a - 1)/(a + 1))²/3, increasing. Likewise F2. They end the range of the weights.
 4. Core, 'ignored' only: |c| <= δ, where L - I V vanishes to second order.
    a. a <= low: F1 >= (1 - low)² V >= I V. And c = 0 with a > 0 is d = 0: F2 >= V. Else d = c²/a <= δ²/low.
-   b. If |c| + d <= p/4 then F2 >= V - V max(2d - c², 0): output 2 is affine, and F2 >= V ((1-d)² + c²), or at most |c| + d, and
-      F2 >= p/3 - p (|c| + d) >= V. So L - I V >= F1 - I V c² (2/a - 1)₊.
+   b. If s = |c| + d has (1 - s)³ >= 1 - 3p/4 then F2 >= V - V (2d - d² - c²)₊: output 2 is affine, and F2 >= V ((1-d)² + c²), or
+      it stays within [0, s], and F2 >= p (1-s)³/3 >= V. So L - I V >= F1 - I V c² (2/a - 1 - c²/a²)₊.
    c. low <= a <= 1 - η: F1 >= (1-a)² V suffices if a (1-a)² >= I δ² (2 - low) at both ends (unimodal between).
-   d. F1(1 + kγ, ±k, kβ)/k² does not rise with k > 0: in each pattern error/k is min(z, u/k), or z₊, with z free of k. So with
-      k = |c|: F1/c² >= F1(a', ±δ, b')/δ² for some b' and an a' (possibly negative) on the same side of 1 as a. It suffices that
-      F1(a', ±δ, b') >= δ² I V for a' >= 1, and (1+η)/(1-η) times that for a' <= 1; outside [bottom, top], bottom >= 0, this is
-      point 3 (for a' < 0 the slope of x1 - y is at least 1, so F1 >= V).
+   d. F1(1 + kγ, ±k, kβ)/k² does not rise with k > 0: in each pattern error/k is min(z, u/k), or z₊, with z free of k. The shell
+      r δ <= |c| <= δ is seen from its outer end: with k = |c|, F1/c² >= F1(a', ±δ, b')/δ² for some b' and an a' (possibly
+      negative) with a = 1 + (a' - 1) |c|/δ. It suffices that F1(a', ±δ, b') >= δ² I V (2/n - 1 - (r δ/m)²) where n <= a and
+      m/r >= a δ/|c|: for a' >= 1 both are 1 + r (a' - 1), for a' <= 1 they are max(a', 1 - η) and 1. Outside [bottom, top],
+      bottom >= 0, this is point 3 (for a' < 0 the slope of x1 - y is at least 1, so F1 >= V). Shells go from δ down to r = 0.
 5. Tilts. On a box with centre (w1', w2') the bounds may be for F1 - p T1 and F2 - p T2, T1 = α (a - w1'²) + σ (c - w1' w2'),
    T2 = β (d - w2'²) + ρ (c - w1' w2'), any α, σ, β, ρ; the least p T1 + I p T2 on the box is added.
 """
@@ -26,6 +27,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from flint import fmpq
@@ -86,9 +88,8 @@ def check_pair(certificate: Mapping[str, Any]) -> PairClaim:
         delta = _check_core(certificate.get("core"), p0, upper, cell)
     else:
         _demand(state in ("weak", "antipodal"), f"unknown state {state!r}")
-        w1, w2, b1, b2 = _numbers(certificate.get("witness"), 4)
-        errors = [[error(w * w, w1 * w2, b, law) for law in cell.laws] for w, b in ((w1, b1), (w2, b2))]
-        ignored, targets = targets, [loss(errors[0], errors[1], line) for line in lines]
+        errors = _witness_errors(certificate.get("witness"), (p0, p1), cell)
+        ignored, targets = targets, [loss(*errors, line) for line in lines]
         _demand(state != "weak" or above(ignored, targets), "the witness is no better than ignoring feature 2")
     extent = _numbers(certificate.get("extent"), 2)
     for k, end in enumerate(extent):
@@ -124,28 +125,61 @@ def check_pair(certificate: Mapping[str, Any]) -> PairClaim:
     return PairClaim(str(state), (p0, p1), ((lower[0], lower[1]), (upper[0], upper[1])))
 
 
+def _witness_errors(data: Any, density: Interval, cell: _Cell) -> tuple[list[fmpq], list[fmpq]]:
+    """Errors of a model (w1, w2, b1, b2), or (w1, w2, b1): then b2 = p (1 - c - d)/2, the best of an affine output 2, for every p."""
+    affine = isinstance(data, list) and len(data) == 3
+    w1, w2, b1, *rest = _numbers(data, 3 if affine else 4)
+    cross, own = w1 * w2, w2 * w2
+    first = [error(w1 * w1, cross, b1, law) for law in cell.laws]
+    if not affine:
+        return first, [error(own, cross, rest[0], law) for law in cell.laws]
+    low = [p * (1 - cross - own) / 2 + min(cross, ZERO) for p in density]
+    _demand(min(low) >= 0, "the witness without b2 has no affine output 2")
+    return first, [v * ((1 - own) ** 2 + cross * cross) for v in cell.variance]
+
+
 def _check_core(data: Any, p0: fmpq, line: Sequence[fmpq], cell: _Cell) -> fmpq:
     """δ, after checking point 4 of the module."""
     _demand(isinstance(data, dict), "an ignored state needs a core")
-    delta, eta, low, bottom, top = _numbers([data.get(name) for name in ("delta", "eta", "low", "bottom", "top")], 5)
-    most, one = max(line), fmpq(1)
-    # bottom >= 0: below it F1 >= V for a < 0 too, where y falls with x1 and x1 - y has slope 1 only where y = 0.
-    _demand(delta > 0 and 0 < eta < 1 and 0 < low < 1 and 0 <= bottom <= 1 <= top, "core: numbers out of range")
+    eta, low = _numbers([data.get(name) for name in ("eta", "low")], 2)
+    shells = data.get("shells")
+    _demand(isinstance(shells, list) and all(isinstance(x, dict) for x in shells), "core: shells must be a list")
+    deltas = [*_numbers([shell.get("delta") for shell in shells], len(shells)), ZERO]
+    delta, most = deltas[0], max(line)
+    _demand(0 < eta < 1 and 0 < low < 1 and all(x > y for x, y in pairwise(deltas)), "core: numbers out of range")
     _demand((1 - low) ** 2 >= most, "core: low is too large")
-    _demand(delta + delta * delta / low <= p0 / 4, "core: delta is too large for output 2 to be affine")
+    reach = delta + delta * delta / low
+    _demand(reach < 1 and 4 * (1 - reach) ** 3 >= 4 - 3 * p0, "core: delta is too large for output 2 to be affine")
     for a in (low, 1 - eta):
         _demand(a * (1 - a) ** 2 >= most * delta * delta * (2 - low), "core: eta or low is too small")
-    sides = (((one, top), top, one), ((bottom, one), bottom, (1 + eta) / (1 - eta)))
-    plan = [(cross, *side) for cross in (-delta, delta) for side in sides]
-    for text, (cross, side, end, factor) in zip(_items(data.get("trees"), 4), plan, strict=True):
-        goal = [factor * delta * delta * x for x in product(cell.variance, line)]
-        _demand(reaches(cell.slope_bound((end, end)), goal), "core: bottom or top is too near 1")
+    for shell, (outer, inner) in zip(shells, pairwise(deltas), strict=True):
+        _check_shell(shell, outer, inner / outer, 1 - eta, product(cell.variance, line), cell)
+    return delta
 
-        def leaf(box: Box, log: Iterator[str], mark: str, cross: fmpq = cross, goal: list[fmpq] = goal) -> None:
-            _demand(reaches(cell.partition(box[0], (cross, cross), log, mark), goal), "core: a bound is too low")
+
+def _check_shell(shell: Any, delta: fmpq, share: fmpq, least: fmpq, ignored: Sequence[fmpq], cell: _Cell) -> None:
+    """Point 4d of the module for share δ <= |c| <= δ and a >= least."""
+    bottom, top = _numbers([shell.get("bottom"), shell.get("top")], 2)
+    # bottom >= 0: below it F1 >= V for a < 0 too, where y falls with x1 and x1 - y has slope 1 only where y = 0.
+    _demand(0 <= bottom <= 1 <= top, "core: numbers out of range")
+
+    def enough(bounds: Sequence[fmpq], low: fmpq, high: fmpq) -> bool:
+        near = 1 + share * (low - 1) if low >= 1 else max(low, least)
+        far = 1 + share * max(high - 1, ZERO)
+        goal = (2 / near - 1 - (share * delta / far) ** 2) * delta * delta
+        return reaches(bounds, [goal * x for x in ignored])
+
+    # Beyond the ends the bound by slope rises, and what is needed is at most δ² I V above the top, and the goal for n = 1 - η below.
+    _demand(enough(cell.slope_bound((bottom, bottom)), ZERO, bottom), "core: bottom is too near 1")
+    _demand(reaches(cell.slope_bound((top, top)), [delta * delta * x for x in ignored]), "core: top is too near 1")
+    plan = [(cross, side) for cross in (-delta, delta) for side in ((fmpq(1), top), (bottom, fmpq(1)))]
+    for text, (cross, side) in zip(_items(shell.get("trees"), 4), plan, strict=True):
+
+        def leaf(box: Box, log: Iterator[str], mark: str, cross: fmpq = cross) -> None:
+            bounds = cell.partition(box[0], (cross, cross), log, mark)
+            _demand(enough(bounds, *box[0]), "core: a bound is too low")
 
         _walk(text, (side,), leaf)
-    return delta
 
 
 class _Cell:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy import ndarray as Array
 
 from ._critical import exchange_line
-from ._pair_proof import prove_pair
+from ._pair_proof import optimal_state, prove_pair
 from ._phase import phase_boundary
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     Line = tuple[Fraction, Fraction]
 
 # Relative distances below the boundary at which the ignored state is tried.
-BELOW = (0.03, 0.1, 0.3, 0.6)
-# Times `limit` that it is given where nothing was proved: sparse features need more boxes.
+BELOW = (0.02, 0.04, 0.1, 0.3, 0.6)
+# Times `limit` that it is given: it has all of the column below I* to prove at once.
 MORE = 4
 # How close to the boundary and to the line of exchange superposed states are tried.
 CLOSEST = 0.01
@@ -45,9 +45,10 @@ def pair_map(edges: Sequence[float], *, limit: int = 1000, depth: int = 1) -> Pa
     """Proved phases of n = 2, m = 1 on the columns between increasing densities `edges` in (0, 1], importances in [0, 1].
 
     Proved and undecided cells together tile the columns. In each the ignored state is proved from I = 0 to as near the boundary I*
-    as twice `limit` boxes allow. The regions above I*, and on either side of the line where weak and antipodal exchange, are cut ever finer
-    towards those lines, and a cell that is not proved within `limit` boxes is halved `depth` times. The curves only say where to
-    cut. Grade of the claims: EXACT once `check_pair` accepts the proofs. Raises InputError.
+    as four times `limit` boxes allow. The regions above I*, and on either side of the line where weak and antipodal exchange, are
+    cut ever finer towards where the states compete: I* below the antipodal state, else that line, or I = 1 above the weak state. A
+    cell that is not proved within `limit` boxes is halved `depth` times. The curves only say where to cut. Grade of the claims: EXACT
+    once `check_pair` accepts the proofs. Raises InputError.
 
     >>> found = pair_map([0.2, 0.21], limit=300, depth=0)
     >>> "antipodal" in {proof["state"] for proof in found.proofs}, len(found.undecided) > 0
@@ -60,17 +61,19 @@ def pair_map(edges: Sequence[float], *, limit: int = 1000, depth: int = 1) -> Pa
         onset = phase_boundary([low, high]).importance
         swap = exchange_line([low, high]).importance
         below = (Fraction(0), Fraction(0))
-        found = _closest(density, onset, 2 * limit)
+        found = _closest(density, onset, MORE * limit)
         if found is not None:
             proofs.append(found[0])
             below = found[1]
         above, top = _line(onset * (1 + CLOSEST)), (Fraction(1), Fraction(1))
-        cuts = [above, top]
+        undecided.append((density, below, above))
+        regions = [(above, top)]
         if np.isfinite(swap).all():
             sides = [_line(swap * x) for x in (1 - CLOSEST, 1 + CLOSEST)]
-            cuts = [above, *((max(above[0], x), max(above[1], y)) for x, y in sides), top]
-        undecided.append((density, below, above))
-        todo = [(*cell, depth) for region in pairwise(cuts) for cell in pairwise(_towards(*region))]
+            first, last = ((max(above[0], x), max(above[1], y)) for x, y in sides)
+            undecided.append((density, first, last))
+            regions = [(above, first), (last, top)]
+        todo = [(*cell, depth) for region in regions for cell in pairwise(_cuts(density, *region))]
         while todo:
             start, end, rest = todo.pop()
             proof = prove_pair(density, (start, end), limit=limit)
@@ -96,30 +99,28 @@ def _merged(cells: list[tuple[Line, Line, Line]]) -> list[tuple[Line, Line, Line
 
 
 def _closest(density: Line, onset: Array, limit: int) -> tuple[dict[str, object], Line] | None:
-    """The proof of the ignored state nearest to the boundary, by bisection of `BELOW`, and its upper line."""
-    for boxes in (limit, MORE * limit):
-        found, first, last = None, 0, len(BELOW)
-        while first < last:
-            k = (first + last) // 2
-            line = _line(onset * (1 - BELOW[k]))
-            proof = prove_pair(density, ((Fraction(0), Fraction(0)), line), "ignored", limit=boxes)
-            if proof is None:
-                first = k + 1
-            else:
-                found, last = (proof, line), k
-        if found is not None:
-            return found
+    """The proof of the ignored state nearest to the boundary, and its upper line."""
+    for gap in BELOW:
+        line = _line(onset * (1 - gap))
+        proof = prove_pair(density, ((Fraction(0), Fraction(0)), line), "ignored", limit=limit)
+        if proof is not None:
+            return proof, line
     return None
 
 
-def _towards(start: Line, end: Line) -> list[Line]:
-    """Lines from `start` to `end`, at shares 0, ..., 1/4, 1/2, 1 of the way on a logarithmic scale."""
-    share, lines = 1.0, [end]
+def _cuts(density: Line, start: Line, end: Line) -> list[Line]:
+    """Lines from `start` to `end`, closer and closer towards the one where the states compete, on a logarithmic scale."""
+    middle = _between(start, end, 0.5)
+    hard = optimal_state((density[0] + density[1]) / 2, (middle[0] + middle[1]) / 2)[0] == "weak"
+    share, shares = 1.0, [1.0]
     height = np.log(float(max(y / x for x, y in zip(start, end, strict=True))))
     while share * height > 2 * THIN:
         share /= 2
-        lines.append(_between(start, end, share))
-    return [start, *reversed(lines)] if start != end else [start]
+        shares.append(share)
+    lines = [_between(start, end, 1 - x if hard else x) for x in shares[1:]]
+    if start == end:
+        return [start]
+    return [start, *lines, end] if hard else [start, *reversed(lines), end]
 
 
 def _between(start: Line, end: Line, share: float) -> Line:

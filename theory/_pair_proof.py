@@ -31,6 +31,8 @@ STATES = ("ignored", "weak", "antipodal")
 RATIO = 23 / 40
 # Own slopes from FAR on are bounded by φ alone; boxes give up below SMALLEST; float bounds need ROOM to survive exact arithmetic.
 FAR, SMALLEST, ROOM = 3.0, 2.0**-16, 1e-10
+# Shares of the size of a shell of the core at which the next one is tried to begin, and how many shells there may be.
+SHARES, SHELLS = (0.0, 0.5, 0.75, 0.9, 0.96), 60
 # Density below which tilts seldom pay.
 LOW = 0.15
 # Boxes handled at once.
@@ -187,7 +189,7 @@ def prove_pair(
             "importance must be (lower, upper) within [0, 1], a line being one number at a single density; "
             f"exchange the features beyond 1; got {importance!r}"
         )
-    centre = _optimum((p[0] + p[1]) / 2, sum((x + y for x, y in lines), Fraction(0)) / 4)
+    centre = optimal_state((p[0] + p[1]) / 2, sum((x + y for x, y in lines), Fraction(0)) / 4)
     state = state or centre[0]
     if state not in STATES:
         raise InputError(f"state must be one of {', '.join(STATES)} or None, got {state!r}")
@@ -204,11 +206,17 @@ def prove_pair(
         skip = _near(delta)
         head |= {"importance": [["0", "0"], [str(x) for x in lines[0]]], "core": core}
     else:
-        witness = [Fraction(round(x * 2**16), 2**16) for x in centre[1]]
-        cell = _cell(p, lines, [float(x) for x in witness])
+        # Close to the onset the state at the lower line is the one that beats ignoring on the whole cell.
+        ends = [x + y for x, y in lines]
+        for weight in ((ends[0] + ends[1]) / 4, ends[0] / 2):
+            witness = _witness(optimal_state((p[0] + p[1]) / 2, weight)[1], p)
+            cell = _cell(p, lines, witness)
+            if (cell.target < cell.ignored * (1 - ROOM)).all():
+                break
+        else:
+            return None
         skip = _within if state == "antipodal" else _beside
-        here = np.array([[[float(x)] * 2 for x in witness[:2]]])
-        if (cell.target >= cell.ignored * (1 - ROOM)).any() or not skip(here).all():
+        if not skip(np.array([[[float(x)] * 2 for x in witness[:2]]])).all():
             return None
         head |= {"importance": [[str(x) for x in line] for line in lines], "witness": [str(x) for x in witness]}
     extent = _extent(cell)
@@ -227,7 +235,7 @@ def _pair_of(values: Sequence[Number]) -> Line:
     return first, second
 
 
-def _optimum(density: Fraction, importance: Fraction) -> tuple[str, list[float]]:
+def optimal_state(density: Fraction, importance: Fraction) -> tuple[str, list[float]]:
     """State at a point as descent finds it, and the best superposed model (w1, w2, b1, b2)."""
     p, weight = float(density), float(importance)
     found = superposed_states(np.array([p]), np.array([weight]))
@@ -237,12 +245,20 @@ def _optimum(density: Fraction, importance: Fraction) -> tuple[str, list[float]]
     return state, [*found.weights[0], *found.bias[0]]
 
 
+def _witness(model: Sequence[float], density: Line) -> list[Fraction]:
+    """A model (w1, w2, b1, b2) in short fractions; without b2 if output 2 is affine, which is then best off with b2 = p (1 - c - d)/2."""
+    witness = [Fraction(round(x * 2**16), 2**16) for x in model]
+    w1, w2 = witness[:2]
+    affine = min(density) * (1 - w1 * w2 - w2 * w2) / 2 + min(w1 * w2, Fraction(0)) >= 0
+    return witness[:3] if affine else witness
+
+
 def _times_line(start: float, end: float) -> Array:
     """(4, 3): Bernstein coefficients of a quadratic to those of its product with the line from `start` to `end`."""
     return np.array([[start, 0, 0], [end / 3, 2 * start / 3, 0], [0, 2 * end / 3, start / 3], [0, 0, end]])
 
 
-def _cell(density: Line, lines: Sequence[Line], witness: Sequence[float] | None) -> Cell:
+def _cell(density: Line, lines: Sequence[Line], witness: Sequence[Fraction] | None) -> Cell:
     """Inequalities L > loss of the witness model, or I V without one, on a cell."""
     p, q = map(float, density)
     # The law of density p is quadratic in p; these are its Bernstein coefficients (none, only own, only other, both).
@@ -255,8 +271,11 @@ def _cell(density: Line, lines: Sequence[Line], witness: Sequence[float] | None)
     ignored = products @ variance
     target = ignored
     if witness is not None:
-        w1, w2, b1, b2 = map(np.array, witness)
-        target = cubic @ row_error(w1 * w1, w1 * w2, b1, laws) + products @ row_error(w2 * w2, w1 * w2, b2, laws)
+        w1, w2, b1, *rest = map(np.array, map(float, witness))
+        second = variance * ((1 - w2 * w2) ** 2 + (w1 * w2) ** 2)
+        if rest:
+            second = row_error(w2 * w2, w1 * w2, rest[0], laws)
+        target = cubic @ row_error(w1 * w1, w1 * w2, b1, laws) + products @ second
     return Cell(laws, variance, cubic, products, target, ignored, (p + q) / 2)
 
 
@@ -480,49 +499,76 @@ def _core(cell: Cell, density: Line, line: Line) -> tuple[dict[str, object], flo
     low = np.floor(2**20 * (1 - np.sqrt(highest))) / 2**20
     if low <= 0:
         return None
-    # δ + δ²/low <= p0/4.
-    delta = (np.sqrt(low * low + low * float(density[0])) - low) / 2
+    # δ + δ²/low is so small that an output within [0, δ + δ²/low] errs by V or more.
+    reach = 1 - np.cbrt(1 - 0.75 * float(density[0])) - 1e-9
+    delta = (np.sqrt(low * low + 4 * low * reach) - low) / 2
     for _ in range(12):
         delta = _floor(delta, 5)
         eta = -_floor(-1.05 * delta * np.sqrt(2 * highest), 6)
         if eta < 0.5 and low * (1 - low) ** 2 >= highest * delta**2 * (2 - low) <= (1 - eta) * eta**2:
-            found = _core_trees(cell, delta, (1 + eta) / (1 - eta), highest)
-            if found is not None:
-                head = {"delta": delta, "eta": eta, "low": low} | found[0]
-                return {k: str(Fraction(v)) for k, v in head.items()} | {"trees": found[1]}, delta
+            shells, left = _shells(cell, delta, 1 - eta, highest)
+            if shells:
+                core: dict[str, object] = {"eta": str(Fraction(eta)), "low": str(Fraction(low)), "shells": shells}
+                return None if left else (core, delta)
         delta *= 0.7
     return None
 
 
-def _core_trees(cell: Cell, delta: float, factor: float, highest: float) -> tuple[dict[str, float], list[str]] | None:
-    """Trees over the own slope with the other one ±δ: error >= δ² I V above 1, and `factor` times that below."""
+def _shells(cell: Cell, delta: float, least: float, highest: float) -> tuple[list[dict[str, object]], float]:
+    """Shells of the core from δ inwards, each as thick as is proved, and where they end: at 0 if all is well."""
+    shells: list[dict[str, object]] = []
+    first = 0
+    while delta and len(shells) < SHELLS:
+        # Needs change slowly from one shell to the next.
+        for k in range(first, len(SHARES)):
+            inner = _floor(SHARES[k] * delta, 5)
+            found = _shell(cell, delta, inner / delta, least, highest)
+            if found is not None:
+                break
+        else:
+            break
+        first = max(k - 1, 0)
+        shells.append(found)
+        delta = inner
+    return shells, delta
+
+
+def _shell(cell: Cell, delta: float, share: float, least: float, highest: float) -> dict[str, object] | None:
+    """Trees over the own slope a' with the other one ±δ, in which the error is as high as point 4d asks."""
     root = np.sqrt((3 * delta**2 * cell.ignored / (cell.cubic @ _active(cell))).max()) * (1 + 1e-6)
     top = 1 - _floor(-2 * root / (1 - root), 6)
-    bottom = 1 + _floor(-delta * np.sqrt(highest * factor) * (1 + 1e-6), 6)
+    bottom = 1 + _floor(-delta * np.sqrt(highest * (2 / least - 1)) * (1 + 1e-6), 6)
     trees = []
+
+    def need(low: Array, high: Array) -> Array:
+        near = np.where(low >= 1, 1 + share * (low - 1), np.maximum(low, least))
+        far = 1 + share * np.maximum(high - 1, 0)
+        goal: Array = (2 / near - 1 - (share * delta / far) ** 2 + ROOM)[:, None] * delta**2 * cell.ignored[0]
+        return goal
+
     for other in (-delta, delta):
-        for ends, goal in (((1.0, top), 1.0), ((bottom, 1.0), factor)):
-            need = goal * delta**2 * cell.ignored[0] * (1 + ROOM)
+        for ends in ((1.0, top), (bottom, 1.0)):
             attempt = partial(_prove_row, cell, other, need)
             tree = _tree(np.array([ends]), attempt, lambda box: box[..., 1] - box[..., 0], 300)
             if tree is None:
                 return None
             trees.append(tree)
-    return {"bottom": bottom, "top": top}, trees
+    return {k: str(Fraction(v)) for k, v in (("delta", delta), ("bottom", bottom), ("top", top))} | {"trees": trees}
 
 
-def _prove_row(cell: Cell, other: float, need: Array, box: Array) -> list[str | None]:
+def _prove_row(cell: Cell, other: float, need: Callable[[Array, Array], Array], box: Array) -> list[str | None]:
     """Per interval of the own slope, a partition of the offset on which the error of output 1 is above `need`, or None."""
     none = np.zeros((len(box), 2))
     row = Row(box[:, 0], np.full((len(box), 2), other), none, none)
     cover = Cover(row, cell.laws, cell.density, np.arange(len(box)))
+    goal, middle = need(*box[:, 0].T), box[:, 0].mean(1)
     while True:
         bounds = cover.minima()
-        spare = (bounds @ cell.cubic.T - need).min(1)
+        spare = (bounds @ cell.cubic.T - goal).min(1)
         if not len(cover.split(np.where(spare[:, None] <= 0, bounds - spare[:, None], -np.inf))):
             break
-    at = row_error(box[:, 0].mean(1), np.full(len(box), other), cover.middles(len(box)), cell.laws)
-    if (at @ cell.cubic.T < need).any():
+    at = row_error(middle, np.full(len(box), other), cover.middles(len(box)), cell.laws)
+    if (at @ cell.cubic.T < need(middle, middle)).any():
         raise _RefutedError
     return [cover.log(k, bounds[k] - spare[k]) if spare[k] > 0 else None for k in range(len(box))]
 
