@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from flint import fmpq, fmpz_mat
 
-from ..theory import Grade, InputError
+from ..theory import Grade, InputError, construct, count_bounds
 from ..theory._checks import real_array, whole
-from ..theory.counts import construct, count_bounds
 from ._polish import coherence, normalised
 from ._search_packing import lbfgs, search_packing
 

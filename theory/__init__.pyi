@@ -79,12 +79,12 @@ from ._transition import Transition as Transition
 from ._transition import Transitions as Transitions
 from ._transition import geometry_diagram as geometry_diagram
 from ._transition import transitions as transitions
+from .codes._construct import construct as construct
+from .codes._verify_code import verify_code as verify_code
 from .counts._angles import AngleLaw as AngleLaw
-from .counts._construct import construct as construct
 from .counts._count import CountBounds as CountBounds
 from .counts._count import code_bounds as code_bounds
 from .counts._count import count_bounds as count_bounds
 from .counts._inverse import best_angle as best_angle
 from .counts._inverse import dimensions_needed as dimensions_needed
 from .counts._record import Bound as Bound
-from .counts._verify_code import verify_code as verify_code

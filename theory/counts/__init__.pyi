@@ -5,8 +5,6 @@ from ._angles import mean_square_interference as mean_square_interference
 from ._angles import near_orthogonal_dimension as near_orthogonal_dimension
 from ._check import check_count as check_count
 from ._check import signed as signed
-from ._code import Code as Code
-from ._construct import construct as construct
 from ._count import CountBounds as CountBounds
 from ._count import asymptotic_upper_exponent as asymptotic_upper_exponent
 from ._count import code_bounds as code_bounds
@@ -34,4 +32,3 @@ from ._three_point import three_point_bound as three_point_bound
 from ._three_point_check import check_three_point as check_three_point
 from ._upper import code_upper_bounds as code_upper_bounds
 from ._upper import upper_bounds as upper_bounds
-from ._verify_code import verify_code as verify_code

@@ -72,7 +72,7 @@ def parts(n_max: int, cosine: fmpq, square: fmpq) -> tuple[Part, ...]:
     cosine² <= square are both at most the squared cosine c² that is allowed, 0 < c < 1: cosine is what frames are inflated to.
 
     >>> [(part.n, part.count) for part in parts(20, fmpq(1, 5), fmpq(1, 25))]
-    [(5, 6), (7, 9), (9, 12), (10, 16), (13, 26), (15, 30), (19, 38)]
+    [(5, 6), (7, 9), (9, 12), (10, 16), (13, 26), (15, 30), (17, 48), (18, 56), (19, 72), (20, 90)]
     """
     found = frontier(n_max, cosine, square)
     return tuple(

@@ -12,7 +12,7 @@ from flint import arb, fmpq
 
 from .._checks import CertificateError, InputError
 from .._grade import Grade
-from ._record import digits
+from ..counts._record import digits
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

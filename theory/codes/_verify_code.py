@@ -30,7 +30,7 @@ def verify_code(code: Code, square: fmpq) -> Coherence:
     says how and with which grade, and where affordable the vectors are compared as well, to 1e-9. Grade NUMERIC where there is no
     argument. InputError where the code is too large and has none.
 
-    >>> from tegum.theory.counts._construct import construct
+    >>> from tegum.theory.codes._construct import construct
     >>> verify_code(construct({"family": "symplectic", "m": 2, "sign": 1}), fmpq(1, 9)).square
     1/9
     >>> verify_code(construct({"family": "symplectic", "m": 2, "sign": 1}), fmpq(1, 10))

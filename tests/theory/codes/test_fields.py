@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tegum.theory import InputError
-from tegum.theory.counts._fields import conference, field_of, hadamard, prime_power, sylvester
+from tegum.theory.codes._fields import conference, field_of, hadamard, prime_power, sylvester
 
 SIZES = [2, 3, 4, 5, 7, 8, 9, 13, 16, 25, 27, 49, 64, 81, 125, 243, 256, 625, 1009]
 

@@ -9,11 +9,11 @@ import numpy as np
 from flint import fmpq, fmpz
 
 from .._checks import CertificateError, InputError
+from ..counts._record import digits
 from . import _complements, _composed, _frames, _polynomials, _quadratic
 from ._code import Code, Coherence, basis, explicit, first, orthogonal_sum
 from ._lattices import lattice
 from ._leech import named
-from ._record import digits
 from ._verify_code import verify_code
 
 Part = Mapping[str, Any]

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from tegum.theory import Grade, InputError
 from tegum.theory._checks import CertificateError
-from tegum.theory.counts._code import explicit
-from tegum.theory.counts._construct import FAMILIES, construct
+from tegum.theory.codes._code import explicit
+from tegum.theory.codes._construct import FAMILIES, construct
+from tegum.theory.codes._fields import hadamard
+from tegum.theory.codes._frames import steiner, triple_system
+from tegum.theory.codes._leech import golay, laminated_normals, leech, section
+from tegum.theory.codes._polynomials import bch
+from tegum.theory.codes._quadratic import Forms, form_signs, forms, quadratic
+from tegum.theory.codes._verify_code import by_pairs, ranks, root_above, verify_code, walsh
 from tegum.theory.counts._family_check import family, hadamard_order
-from tegum.theory.counts._fields import hadamard
-from tegum.theory.counts._frames import steiner, triple_system
-from tegum.theory.counts._leech import golay, laminated_normals, leech, section
-from tegum.theory.counts._polynomials import bch
-from tegum.theory.counts._quadratic import Forms, form_signs, forms, quadratic
-from tegum.theory.counts._verify_code import by_pairs, ranks, root_above, verify_code, walsh
 
 SIX = {"family": "conference", "q": 5}
 SIXTEEN = {"family": "symplectic", "m": 2, "sign": 1}
