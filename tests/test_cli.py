@@ -172,7 +172,7 @@ def test_interrupt_gives_exit_code_130(monkeypatch, capsys):
 def test_module_runs_and_survives_a_closed_pipe():
     command = f"{sys.executable} -m tegum verify --list | head -1"
     run = subprocess.run(command, shell=True, capture_output=True, text=True)
-    assert run.stdout.startswith("elhage2022.06")
+    assert run.stdout.startswith("elhage2022.01")
     assert run.stderr == ""
 
 

@@ -33,7 +33,7 @@ FAST = [
     ("lines", 6, 16, 24),
     ("lines", 7, 28, 24),
 ]
-SLOW = [("code", 3, 13, 64), ("code", 6, 24, 64), ("lines", 5, 19, 256), ("lines", 8, 12, 64), ("lines", 13, 26, 128)]
+SLOW = [("code", 3, 13, 64), ("code", 6, 24, 64), ("lines", 5, 19, 1024), ("lines", 8, 12, 64), ("lines", 13, 26, 128)]
 
 
 def check(kind, n, count, starts):

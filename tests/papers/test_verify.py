@@ -13,7 +13,7 @@ from tegum.papers._lab import STORED, load_run, save_run
 from tegum.papers.record import record
 from tegum.theory import InputError
 
-QUICK = ["lieberum2022.01", "jensen2024"]
+QUICK = ["lieberum2022.01", "jensen2024.28"]
 FIGURES = {"phase_diagram", "boundary", "loss_curves", "geometries", "landscape", "proved_phases"}
 
 
