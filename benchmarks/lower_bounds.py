@@ -3,9 +3,9 @@
     python benchmarks/lower_bounds.py            compute what is not recorded yet, about an hour on one core
     python benchmarks/lower_bounds.py --table    the table of the recorded results
 
-Per setting the bound, the loss of `optimal_model` without random starts (an upper bound of the optimum, grade NUMERIC), and the seconds of
-the bound, proof included; proofs are shared between settings, so only the first use of one pays for it. A ratio of 0 says that the bound
-says nothing.
+Per setting the bound, the loss of `optimal_model` without random starts (an upper bound of the optimum, grade NUMERIC), and the processor
+seconds of the bound, proof included; proofs are shared between settings, so only the first use of one pays for it. A ratio of 0 says
+that the bound says nothing.
 """
 
 import argparse
@@ -28,9 +28,9 @@ SETTINGS = [(n, m, p, r) for n in range(2, 9) for m in range(1, min(3, n - 1) + 
 
 def measure(n, m, density, ratio):
     features = Features(density, ratio ** np.arange(n))
-    start = time.perf_counter()
+    start = time.process_time()
     bound = lower_bound(features, m)
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     loss = optimal_model(features, m, restarts=0).loss
     return {
         "n": n,
