@@ -10,7 +10,7 @@ import sympy
 
 from ..theory import AngleLaw, Grade, count_bounds
 from ..theory.counts import exponent
-from ._claim import Check, Finding
+from ._claim import Check, Claim, Finding
 
 if TYPE_CHECKING:
     from ._lab import Lab
@@ -94,8 +94,23 @@ EXPONENTIAL = (
         independent=True,
     ),
 )
-GROWTH, TOO_FAST = {"exponent": "1/2"}, {"exponent": "8"}
-GROWTH_WORDS = "For every c in (0, 1) and n >= 3 there are at least (1 - c²)^(-(n-2)/2) unit vectors in R^n with |<x, y>| <= c for any two."
+
+
+def growth_claim(id: str, locator: str, statement: str, domain: str = "every angle, every n >= 3") -> Claim:
+    """The claim of a source that almost-orthogonal vectors are exponentially many."""
+    return Claim(
+        id=id,
+        locator=locator,
+        statement=statement,
+        restatement="For every c in (0, 1) and n >= 3 there are at least (1 - c²)^(-(n-2)/2) unit vectors in R^n with |<x, y>| <= c "
+        "for any two.",
+        kind="asymptotic",
+        domain=domain,
+        claimed={"exponent": "1/2"},
+        control={"exponent": "8"},
+        checks=EXPONENTIAL,
+        figures=("counts", "count_card"),
+    )
 
 
 def _fits(statement: dict[str, float], lab: Lab) -> Finding:

@@ -8,7 +8,7 @@ import sympy
 
 from ..theory import Grade
 from ._claim import Check, Claim, Finding, Source
-from ._counts import EXPONENTIAL, GROWTH, GROWTH_WORDS, TOO_FAST
+from ._counts import growth_claim
 
 if TYPE_CHECKING:
     from ._lab import Lab
@@ -35,17 +35,11 @@ def _least_support(statement: dict[str, int], lab: Lab) -> Finding:
 
 
 CLAIMS: tuple[Claim, ...] = (
-    Claim(
-        id="jensen2024.27",
-        locator="third paragraph",
-        statement="The number of almost orthogonal vectors, at 89° to 91° to each other, increases exponentially with the dimension.",
-        restatement=GROWTH_WORDS,
-        kind="asymptotic",
-        domain="every angle, every n >= 3; at 1° the number doubles at least every 4,551 dimensions",
-        checks=EXPONENTIAL,
-        figures=("counts", "count_card"),
-        claimed=GROWTH,
-        control=TOO_FAST,
+    growth_claim(
+        "jensen2024.27",
+        "third paragraph",
+        "The number of almost orthogonal vectors, at 89° to 91° to each other, increases exponentially with the dimension.",
+        "every angle, every n >= 3; at 1° the number doubles at least every 4,551 dimensions",
     ),
     Claim(
         id="jensen2024.28",

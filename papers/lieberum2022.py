@@ -10,7 +10,7 @@ import sympy
 
 from ..theory import Grade, integrated_loss
 from ._claim import Check, Claim, Finding, Source
-from ._counts import EXPONENTIAL, GROWTH, GROWTH_WORDS, TOO_FAST
+from ._counts import growth_claim
 
 if TYPE_CHECKING:
     from ._lab import Lab
@@ -149,16 +149,9 @@ CLAIMS: tuple[Claim, ...] = (
             ),
         ),
     ),
-    Claim(
-        id="lieberum2022.05",
-        locator="comment on almost orthogonal directions",
-        statement="There are exponentially many almost orthogonal vectors for a given dimension.",
-        restatement=GROWTH_WORDS,
-        kind="asymptotic",
-        domain="every angle, every n >= 3",
-        checks=EXPONENTIAL,
-        figures=("counts", "count_card"),
-        claimed=GROWTH,
-        control=TOO_FAST,
+    growth_claim(
+        "lieberum2022.05",
+        "comment on almost orthogonal directions",
+        "There are exponentially many almost orthogonal vectors for a given dimension.",
     ),
 )

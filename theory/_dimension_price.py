@@ -11,12 +11,12 @@ from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
-from flint import fmpq
 from jaxtyping import Float
 from numpy import ndarray as Array
 from scipy.optimize import linprog
 
 from ._checks import CertificateError
+from ._pair_bound import exact, text_of
 from ._price_check import PERIOD, STEPS, Cell, Wave, cell_level, ends, prove_floors, rate, row_scale
 from ._row_box import row_error
 
@@ -256,11 +256,3 @@ def _rows(p: float, others: tuple[float, ...], price: float) -> Rows:
     fits = [_fit(a, a, p, others, price) for a in SLOPES]
     share = np.array([_share(a, min(a, 1.0), len(others)) for a in SLOPES])
     return Rows(np.array([fit.error[0] for fit in fits]), share, frozenset[int]().union(*(fit.used for fit in fits)))
-
-
-def exact(x: float) -> fmpq:
-    return fmpq(*float(x).as_integer_ratio())
-
-
-def text_of(x: float) -> str:
-    return str(exact(x))

@@ -303,8 +303,10 @@ def proof_of(n: int, m: int, p: float, same: bool) -> tuple[fmpq, dict[str, Any]
 
 
 def exact(x: float) -> fmpq:
+    """A float as the rational that it is."""
     return fmpq(*float(x).as_integer_ratio())
 
 
 def text_of(x: float) -> str:
+    """A float as the rational that it is, in the form of certificates."""
     return str(exact(x))

@@ -22,6 +22,7 @@ EXACT = 64
 
 
 def upper_bound(proof: Mapping[str, Any], n: int, top: fmpq, lines: bool) -> int:
+    """How many lines with <x, y>² <= top, or vectors with <x, y> <= top, the proof leaves room for in R^n."""
     by = proof["by"]
     if by == "nodes":
         return _by_nodes(n, top, lines, int(proof["end"]), [fmpq(z) for z in proof["nodes"]])
