@@ -11,6 +11,10 @@ from ._exact import exact_map_loss as exact_map_loss
 from ._growth import Growth as Growth
 from ._growth import grow as grow
 from ._growth import integer_vectors as integer_vectors
+from ._preset import PRESETS as PRESETS
+from ._preset import Preset as Preset
+from ._preset import find_preset as find_preset
+from ._preset import train_preset as train_preset
 from ._random_code import AngleExperiment as AngleExperiment
 from ._random_code import RandomCode as RandomCode
 from ._random_code import angle_experiment as angle_experiment
@@ -21,6 +25,8 @@ from ._search_packing import PackingSearch as PackingSearch
 from ._search_packing import search_packing as search_packing
 from ._store import SweepWarning as SweepWarning
 from ._store import fraction_done as fraction_done
+from ._store import pack_sweep as pack_sweep
+from ._store import read_runs as read_runs
 from ._store import read_sweep as read_sweep
 from ._sweep import Task as Task
 from ._sweep import cell_seeds as cell_seeds

@@ -14,12 +14,14 @@ from __future__ import annotations
 import itertools
 import shutil
 import warnings
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..theory import InputError
 from ._sweep_lock import command_line
 from ._sweep_manifest import MANIFEST, RUN, RUNS, Manifest, attributes, read_manifest, refuse_other, set_attribute
 
@@ -161,15 +163,44 @@ def fraction_done(store: str | os.PathLike[str]) -> float:
 def read_sweep(store: str | os.PathLike[str]) -> xr.Dataset:
     """The results of a sweep, finished or not, read from the store as they are used; its manifest is the attribute `tegum_sweep`.
 
-    Holds what grid and task determine, so that repeated sweeps are identical; who computed what and when is in the variable
-    `run` and the attribute `tegum_runs`, see `fraction_done`. InputError if `store` is not a sweep's.
+    `store` is the folder of a sweep, or the file that `pack_sweep` made of it. Holds what grid and task determine, so that repeated
+    sweeps are identical; who computed what and when is in the variable `run` and the attribute `tegum_runs`, see `fraction_done` and
+    `read_runs`. InputError if `store` is not a sweep's.
     """
     import xarray as xr
 
-    manifest = read_manifest(Path(store))
-    dataset = xr.open_dataset(Path(store), engine="zarr", chunks=None, consolidated=True).drop_vars(RUN)
+    path = Path(store)
+    manifest = read_manifest(path)
+    dataset = xr.open_dataset(path, engine="zarr", chunks=None, consolidated=True).drop_vars(RUN)
     dataset.attrs = {MANIFEST: manifest}
     return dataset
+
+
+def read_runs(store: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """Who computed a sweep: for each run when it started, its command, and the machines that took part. InputError as for `read_sweep`."""
+    read_manifest(Path(store))
+    runs: list[dict[str, Any]] = attributes(Path(store))[RUNS]
+    return runs
+
+
+def pack_sweep(store: str | os.PathLike[str], file: str | os.PathLike[str]) -> None:
+    """Put a finished sweep into one file, `….zip`, that `read_sweep` and xarray read: for keeping, not for going on.
+
+    The bytes of the file depend on the store alone. Raises InputError if the sweep is not finished or the name does not end in .zip.
+    """
+    path, target = Path(store), Path(file)
+    if target.suffix != ".zip":
+        raise InputError(f"file must be called ….zip, got {target.name}")
+    if (done := fraction_done(path)) < 1:
+        raise InputError(f"store must hold a finished sweep, but {path} is {done:.1%} done; finish it first")
+    new = target.with_name(target.name + ".partial")
+    try:
+        with zipfile.ZipFile(new, "w", zipfile.ZIP_STORED) as archive:  # chunks are compressed already
+            for each in sorted(p for p in path.rglob("*") if p.is_file()):
+                archive.writestr(zipfile.ZipInfo(each.relative_to(path).as_posix()), each.read_bytes())
+        new.replace(target)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def _create(path: Path, manifest: Manifest) -> None:

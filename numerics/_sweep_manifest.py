@@ -7,7 +7,9 @@ import importlib.metadata
 import json
 import os
 import platform
+import subprocess
 import sys
+import zipfile
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,7 +102,7 @@ def read_manifest(path: Path) -> Manifest:
     try:
         stored: Manifest = attributes(path)[MANIFEST]
         schema = stored["schema"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
         raise InputError(f"{path} is not the store of a sweep; nothing was changed, choose another path") from None
     if schema != SCHEMA:
         raise InputError(
@@ -139,7 +141,8 @@ def first_difference(stored: Any, given: Any, name: str = "") -> str | None:
 
 def attributes(path: Path) -> dict[str, Any]:
     """Attributes of the group, from the file: zarr would make a group of an empty folder."""
-    found: dict[str, Any] = json.loads((path / "zarr.json").read_text(encoding="utf-8"))["attributes"]
+    inside: Path | zipfile.Path = zipfile.Path(path) if path.suffix == ".zip" and path.is_file() else path
+    found: dict[str, Any] = json.loads((inside / "zarr.json").read_text(encoding="utf-8"))["attributes"]
     return found
 
 
@@ -164,10 +167,27 @@ def machine() -> dict[str, Any]:
         if package in sys.modules:
             with contextlib.suppress(importlib.metadata.PackageNotFoundError):
                 versions[package] = importlib.metadata.version(package)
+    if found := commit():
+        versions["commit"] = found
     torch = sys.modules.get("torch")
     gpu = torch.cuda.get_device_name() if torch is not None and torch.cuda.is_initialized() else None
     system = f"{platform.system()} {platform.machine()}"
     return {"system": system, "processor": _processor(), "cores": os.cpu_count(), "gpu": gpu, "versions": versions}
+
+
+@cache
+def commit() -> str | None:
+    """The commit, when the package runs from a checkout; with a plus if files differ from it."""
+    root = Path(__file__).parent.parent
+    if not (root / ".git").exists():
+        return None
+    git = ["git", "-C", str(root)]
+    try:
+        name = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
+        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return name.stdout.strip() + ("+" if changed.stdout.strip() else "")
 
 
 def _processor() -> str:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import platform
-import subprocess
 import tempfile
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..numerics._sweep_manifest import commit
 from ..theory import Grade, InputError
 
 if TYPE_CHECKING:
@@ -119,13 +119,8 @@ def versions() -> dict[str, str]:
             out[name] = version(name)
         except PackageNotFoundError:
             out[name] = "unknown"
-    try:
-        root = Path(__file__).parent.parent
-        if (root / ".git").exists():
-            run = ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"]
-            out["commit"] = subprocess.run(run, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        pass
+    if found := commit():
+        out["commit"] = found
     return out
 
 

@@ -24,11 +24,9 @@ FORBIDDEN = {"theory": {"torch", "matplotlib", "jinja2", "tqdm"}, "numerics": {"
 
 def modules():
     """Every module by its installed name; the folders on disk are mapped, so walking the package would miss them."""
-    names = ["tegum", "tegum.cli"]
-    for part in ("theory", "numerics", "papers"):
-        for path in sorted((ROOT / part).rglob("*.py")):
-            names.append(".".join(["tegum", *path.relative_to(ROOT).with_suffix("").parts]).removesuffix(".__init__"))
-    return names
+    paths = [path for part in MAY_IMPORT for path in sorted((ROOT / part).rglob("*.py")) if path.stem != "__main__"]
+    names = (path.relative_to(ROOT).with_suffix("").parts for path in paths)
+    return [".".join(["tegum", *parts[parts[0] == "tegum" :]]).removesuffix(".__init__") for parts in names]
 
 
 def imports(path, part):

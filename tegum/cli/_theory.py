@@ -1,96 +1,22 @@
-"""Command line: `tegum verify`, `count`, `phase`, `bound` and `check`. Results go to stdout, progress to stderr."""
+"""Commands of the theory: `tegum count`, `phase`, `bound` and `check`."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-import textwrap
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ._output import show, write
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from .papers import Report
-
-EXAMPLES = """examples:
-  tegum verify                              every claim, report in ./report; trained models from the record (half a minute)
-  tegum verify elhage2022 --tier slow       one paper, its models trained beside it
-  tegum verify lieberum2022.01 --json       one claim, for machines
-  tegum verify --list                       what there is to verify
-  tegum count 12288 --degrees 1             how many vectors keep between 89° and 91°
-  tegum count 8 --cosine 1/2 --race         every bound that was tried
-  tegum phase --density 0.1                 where two features start to share one dimension
-  tegum phase --density 0.1 --importance 0.05
-  tegum phase --density 0.1 --importance 0.3 --prove proof.json
-  tegum bound 5 2 --density 0.1 --out bound.json
-  tegum check proof.json                    replay a proof in rational arithmetic
-
-exit codes: 0 as expected, 1 a verdict differs from the recorded one or a certificate does not hold, 2 bad usage, 130 interrupted
-"""
+    from ._output import Command
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of the `tegum` command; returns the exit code."""
-    parser = _parser()
-    arguments = parser.parse_args(argv)
-    from .theory import InputError
-
-    try:
-        code: int = arguments.run(arguments)
-    except InputError as error:
-        print(f"tegum: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("tegum: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # The reader of stdout has gone (`tegum verify | head`); nothing is left to tell it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    return code
-
-
-def _parser() -> argparse.ArgumentParser:
-    from . import __version__
-
-    form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        prog="tegum", description="Theory of superposition that you can check.", epilog=EXAMPLES, formatter_class=form
-    )
-    parser.add_argument("--version", action="version", version=f"tegum {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-
-    def command(
-        name: str, run: Callable[[argparse.Namespace], int], short: str, description: str
-    ) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=short, description=description, epilog=EXAMPLES, formatter_class=form)
-        added.set_defaults(run=run)
-        return added
-
-    verify = command("verify", _verify, "check the claims of papers", "Check claims and derive verdicts.")
-    verify.add_argument("names", nargs="*", metavar="PAPER|CLAIM", help="e.g. elhage2022 or elhage2022.16; all without")
-    verify.add_argument(
-        "--tier",
-        choices=("fast", "slow", "full"),
-        default="fast",
-        help="fast: theory, trained models from the record (default); slow: train them now, a minute on two cores; "
-        "full: the papers' own training, an hour or a GPU",
-    )
-    verify.add_argument(
-        "--out",
-        type=Path,
-        metavar="DIR",
-        default=Path("report"),
-        help="folder for the report and the evidence (report)",
-    )
-    verify.add_argument("--json", action="store_true", help="results as JSON on stdout")
-    verify.add_argument("--device", default="cpu", metavar="DEVICE", help="where models train: cpu (default) or cuda")
-    verify.add_argument("--list", action="store_true", help="list papers and claims, check nothing")
-
+def add(command: Command) -> None:
+    """Add the commands to the parser."""
     count = command(
         "count",
         _count,
@@ -143,7 +69,6 @@ def _parser() -> argparse.ArgumentParser:
         "Verify what tegum count --out, tegum phase --prove or tegum bound --out wrote, without any solver.",
     )
     check.add_argument("file", type=Path, metavar="FILE", help="a certificate or a list of them, JSON")
-    return parser
 
 
 def _density(parser: argparse.ArgumentParser) -> None:
@@ -152,57 +77,13 @@ def _density(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _verify(arguments: argparse.Namespace) -> int:
-    from .papers import claims, verify
-    from .papers._report import as_json
-
-    if arguments.list:
-        for claim in claims(arguments.names):
-            print(f"{claim.id:<20} {claim.statement}")
-        return 0
-    report = verify(arguments.names, tier=arguments.tier, out=arguments.out, progress=True, device=arguments.device)
-    if arguments.json:
-        print(as_json(report))
-    else:
-        print(_table(report))
-    if report.interrupted:
-        print(f"tegum: interrupted after {len(report.results)} claims; what was finished is kept", file=sys.stderr)
-        return 130
-    changed = [r for r in report.results if r.differs]
-    for r in changed:
-        assert r.recorded is not None
-        print(
-            f"tegum: {r.claim.id} is {r.verdict.status.value}, on record {r.recorded.status.value}: {r.verdict.reason}",
-            file=sys.stderr,
-        )
-    if report.out is not None:
-        print(f"report: {report.out / 'index.html'}", file=sys.stderr)
-    return 1 if changed else 0
-
-
-def _table(report: Report) -> str:
-    from .papers._evidence import age
-    from .papers._report import grade, margin
-
-    lines = [f"{'claim':<18} {'what the source says':<58} {'verdict':<22} {'grade':<18} margin"]
-    for r in report.results:
-        short = textwrap.shorten(r.claim.statement, 58, placeholder="…")
-        lines.append(
-            f"{r.claim.id:<18} {short:<58} {r.verdict.status.value:<22} {grade(r.verdict):<18} {margin(r)}".rstrip()
-        )
-        if r.stored:
-            made = age(min(e.when for e in r.evidence if e.check in r.stored))
-            lines.append(f"{'':<18} from the record: {', '.join(sorted(r.stored))} ({made})")
-    return "\n".join(lines)
-
-
 def _count(arguments: argparse.Namespace) -> int:
-    from .theory import count_bounds
-    from .theory.counts import digits, size
+    from ..theory import count_bounds
+    from ..theory.counts import digits, size
 
     bounds = count_bounds(arguments.n, cosine=arguments.cosine, degrees=arguments.degrees)
     if arguments.out is not None:
-        _write(arguments.out, [bounds.lower_certificate, bounds.upper_certificate])
+        write(arguments.out, [bounds.lower_certificate, bounds.upper_certificate])
     if arguments.json:
         race = [
             {
@@ -231,7 +112,7 @@ def _count(arguments: argparse.Namespace) -> int:
 
 
 def _phase(arguments: argparse.Namespace) -> int:
-    from .theory import InputError, phase_boundary, phase_diagram, prove_pair, verify_certificate
+    from ..theory import InputError, phase_boundary, phase_diagram, prove_pair, verify_certificate
 
     if arguments.prove is not None and arguments.importance is None:
         raise InputError("--prove needs a point to prove something at; add --importance I")
@@ -263,13 +144,13 @@ def _phase(arguments: argparse.Namespace) -> int:
         proof = prove_pair((p, p), (0 if str(result["state"]).startswith("only") else weight, weight))
         result["proved"] = None if proof is None else verify_certificate(proof)
         if proof is not None:
-            _write(arguments.prove, proof)
-    _show(result, arguments.json)
+            write(arguments.prove, proof)
+    show(result, arguments.json)
     return 0
 
 
 def _bound(arguments: argparse.Namespace) -> int:
-    from .theory import Features, InputError, optimal_model
+    from ..theory import Features, InputError, optimal_model
 
     if arguments.n < 1:
         raise InputError(f"N must be at least 1, got {arguments.n}")
@@ -285,13 +166,13 @@ def _bound(arguments: argparse.Namespace) -> int:
         "grade": bound.grade.name,
     }
     if arguments.out is not None:
-        _write(arguments.out, bound.certificate)
-    _show(result, arguments.json)
+        write(arguments.out, bound.certificate)
+    show(result, arguments.json)
     return 0
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from .theory import CertificateError, InputError, verify_certificate
+    from ..theory import CertificateError, InputError, verify_certificate
 
     try:
         certificate = json.loads(arguments.file.read_text(encoding="utf-8"))
@@ -304,29 +185,3 @@ def _check(arguments: argparse.Namespace) -> int:
         print(f"tegum: not proved: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def _write(path: Path, certificate: object) -> None:
-    from .papers._evidence import write_atomically
-    from .theory import InputError
-
-    try:
-        write_atomically(path, json.dumps(certificate) + "\n")
-    except OSError as error:
-        raise InputError(f"FILE must be writable, but {path} is not: {error.strerror}") from None
-
-
-def _show(result: dict[str, object], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(result))
-        return
-    absent = {"naive_boundary": "none up to importance 1", "proved": "undecided within the search's limit"}
-    for key, value in result.items():
-        shown = (
-            [f"{x:.8f}" for x in value] if isinstance(value, list) else [absent[key] if value is None else str(value)]
-        )
-        print(f"{key.replace('_', ' '):<15} {' '.join(shown)}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,300 @@
+"""Presets: the published settings of toy models, as sweeps that can be stopped, taken up and made again."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..theory import Features, InputError
+from ..theory._checks import whole
+from ._recipe import MODELS, Recipe
+from ._sweep import sweep
+from ._train import find_device, train
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+    from concurrent.futures import Executor
+
+    import xarray as xr
+
+    Arrays = Mapping[str, np.ndarray[Any, Any]]
+
+# Elhage et al. 2022 as released: AdamW at a constant rate of 1e-3 for 10,000 steps of 1,024 samples.
+PUBLISHED = Recipe(schedule="constant")
+# A block is what a kill can lose, and what its threads share: at least so many models, where there are as many.
+MODELS_PER_BLOCK = 8
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Toy models on a grid of densities, importances of the last feature (if `importance` is given) and seeds.
+
+    about       what it shows, and where it was published. Densities or seeds that the source does not state are ours, and it says so.
+    n, m        features and hidden dimensions
+    density     p, of all features alike
+    importance  values of I_n, the other features having 1; without it the importances are 1, ratio, ratio², …
+    kind, size  'independent', 'correlated' or 'anticorrelated' features, in groups of `size`
+    seeds       models per cell, of seeds 0, 1, …
+    """
+
+    name: str
+    about: str
+    n: int
+    m: int
+    density: tuple[float, ...]
+    importance: tuple[float, ...] = ()
+    ratio: float = 1.0
+    kind: str = "independent"
+    size: int = 1
+    seeds: int = 8
+    recipe: Recipe = PUBLISHED
+
+    @property
+    def grid(self) -> dict[str, list[float] | list[int]]:
+        """The axes of its sweep."""
+        extra: dict[str, list[float] | list[int]] = {"importance": list(self.importance)} if self.importance else {}
+        return {"density": list(self.density), **extra, "seed": list(range(self.seeds))}
+
+    def features(self, density: np.ndarray[Any, Any], importance: np.ndarray[Any, Any] | None = None) -> Features:
+        """Features of the cells at these densities (P,), and importances (R,) if there is that axis: instances (P, 1) or (P, R, 1)."""
+        weights = self.ratio ** np.arange(self.n)[None, None]
+        if importance is not None:
+            weights = np.concatenate([np.ones((len(importance), 1, self.n - 1)), importance[:, None, None]], -1)
+            density = density[:, None]
+        p = np.asarray(density, float)[..., None, None]
+        if self.kind == "independent":
+            return Features(p, weights, self.n)
+        return getattr(Features, self.kind)(p, weights, self.n, size=self.size)  # type: ignore[no-any-return]
+
+
+def _levels(lowest: float, count: int) -> tuple[float, ...]:
+    """Densities up to 1, equally spaced in logarithm."""
+    return tuple((lowest ** (np.arange(count - 1, -1, -1) / (count - 1))).tolist())
+
+
+_PANELS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+_IMPORTANCES = tuple(np.geomspace(0.1, 10, 64).tolist())
+_DYNAMICS = replace(PUBLISHED, history=64, snapshots=(0, *np.unique(np.geomspace(10, 10_000, 24).astype(int)).tolist()))
+
+PRESETS: dict[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            "phase-2-1",
+            "Phase diagram of two features in one dimension (superposition as a phase change; there ten models a cell)",
+            2,
+            1,
+            _levels(0.01, 64),
+            _IMPORTANCES,
+        ),
+        Preset(
+            "phase-3-2",
+            "Phase diagram of three features in two dimensions, importances (1, 1, I) (superposition as a phase change)",
+            3,
+            2,
+            _levels(0.01, 64),
+            _IMPORTANCES,
+        ),
+        Preset(
+            "intro-5-2",
+            "Digons, then a pentagon (introduction; densities of the released notebook)",
+            5,
+            2,
+            _levels(1 / 20, 10),
+            ratio=0.9,
+            seeds=64,
+        ),
+        Preset(
+            "basic-20-5", "Basic results, I = 0.7^i (demonstrating superposition)", 20, 5, _PANELS, ratio=0.7, seeds=16
+        ),
+        Preset("basic-80-20", "Basic results, I = 0.9^i (demonstrating superposition)", 80, 20, _PANELS, ratio=0.9),
+        Preset("uniform-40-10", "Uniform superposition, a small one (densities ours)", 40, 10, _levels(1 / 20, 20)),
+        Preset(
+            "uniform-200-20", "Uniform superposition as in the released notebook", 200, 20, _levels(1 / 20, 20), seeds=2
+        ),
+        Preset(
+            "uniform-400-30",
+            "Uniform superposition as published: D* and feature dimensionalities (densities ours)",
+            400,
+            30,
+            _levels(1 / 30, 40),
+            seeds=1,
+        ),
+        Preset(
+            "correlated-4-2",
+            "Two sets of two features that are active together (correlated sets; densities ours)",
+            4,
+            2,
+            _levels(1 / 20, 10),
+            kind="correlated",
+            size=2,
+            seeds=32,
+        ),
+        Preset(
+            "anticorrelated-4-2",
+            "Two sets of two features that exclude each other (anticorrelated sets; densities ours, 1/2 is the largest there is)",
+            4,
+            2,
+            tuple(p / 2 for p in _levels(1 / 20, 10)),
+            kind="anticorrelated",
+            size=2,
+            seeds=32,
+        ),
+        Preset(
+            "correlated-6-2",
+            "Three sets of two features that are active together: side by side, or collapsed (correlated sets; densities ours)",
+            6,
+            2,
+            _levels(1 / 50, 14),
+            kind="correlated",
+            size=2,
+            seeds=32,
+        ),
+        Preset(
+            "correlated-20-10",
+            "Two sets of ten features that are active together: local almost-orthogonal bases (densities ours)",
+            20,
+            10,
+            _PANELS,
+            kind="correlated",
+            size=10,
+            seeds=16,
+        ),
+        Preset(
+            "dynamics-6-3",
+            "Two sets of three correlated features on the way to an octahedron, with history and snapshots (learning dynamics; "
+            "densities ours)",
+            6,
+            3,
+            (0.01, 0.03, 0.1, 0.3),
+            kind="correlated",
+            size=3,
+            seeds=32,
+            recipe=_DYNAMICS,
+        ),
+        Preset(
+            "absolute-100-40",
+            "Absolute values computed in superposition, I = 0.8^i (computation in superposition)",
+            100,
+            40,
+            _PANELS,
+            ratio=0.8,
+            seeds=1,
+            recipe=replace(PUBLISHED, model="absolute"),
+        ),
+    )
+}
+
+
+def find_preset(name: str, *, seeds: int | None = None) -> Preset:
+    """The preset of this name, with so many seeds per cell instead of its own number; InputError if there is none.
+
+    >>> find_preset("uniform-400-30").grid["seed"], find_preset("phase-2-1", seeds=2).grid["seed"]
+    ([0], [0, 1])
+    """
+    if name not in PRESETS:
+        near = get_close_matches(str(name), PRESETS, 1, 0.0)[0]
+        raise InputError(
+            f"no preset is called {name!r}; the nearest is {near!r}, and there are {', '.join(PRESETS)} (tegum train --list)"
+        )
+    preset = PRESETS[name]
+    return preset if seeds is None else replace(preset, seeds=whole("seeds", seeds, 1))
+
+
+@dataclass(frozen=True)
+class Training:
+    """The task of a sweep: the models of a preset at the given cells, on a device."""
+
+    preset: Preset
+    device: str = "cpu"
+    version: int = 1
+
+    @property
+    def name(self) -> str:
+        """Name of the preset."""
+        return self.preset.name
+
+    @property
+    def config(self) -> dict[str, object]:
+        """What the numbers depend on; the device does, by rounding."""
+        p = self.preset
+        facts = {"n": p.n, "m": p.m, "ratio": p.ratio, "kind": p.kind, "size": p.size, "device": self.device}
+        return {**facts, **asdict(p.recipe)}
+
+    @property
+    def block(self) -> dict[str, int]:
+        """All importances and seeds together, and enough densities."""
+        per_density = self.preset.seeds * max(1, len(self.preset.importance))
+        sizes = {"density": -(-MODELS_PER_BLOCK // per_density), "seed": self.preset.seeds}
+        return {**sizes, **({"importance": len(self.preset.importance)} if self.preset.importance else {})}
+
+    @property
+    def inner(self) -> dict[str, list[int]]:
+        """Features and hidden dimensions, numbered from 1, and the steps of histories and snapshots."""
+        recipe = self.preset.recipe
+        steps = {"step": list(recipe.recorded)} if recipe.recorded else {}
+        kept = {"snapshot": list(recipe.snapshots)} if recipe.snapshots else {}
+        return {"dimension": [*range(1, self.preset.m + 1)], "feature": [*range(1, self.preset.n + 1)], **steps, **kept}
+
+    @property
+    def variables(self) -> dict[str, tuple[tuple[str, ...], str]]:
+        """Weights and bias as trained, and the loss of the population: exact, or with its standard error where there is no formula."""
+        recipe = self.preset.recipe
+        model = MODELS[recipe.model]
+        found: dict[str, tuple[tuple[str, ...], str]] = {
+            "weights": (("dimension", "feature"), "float32"),
+            "bias": (("feature",), "float32"),
+            "loss": ((), "float64"),
+        }
+        if not model.tied:
+            found["decoder"] = (("feature", "dimension"), "float32")
+        if not model.exact:
+            found["loss_error"] = ((), "float64")
+        if recipe.recorded:
+            found["history"] = (("step",), "float64")
+        if recipe.snapshots:
+            found["snapshots"] = (("snapshot", "dimension", "feature"), "float32")
+        return found
+
+    def __call__(self, cells: Arrays) -> Arrays:
+        """Train."""
+        recipe, shape = asdict(self.preset.recipe), tuple(len(values) for values in cells.values())
+        features = self.preset.features(cells["density"], cells.get("importance"))
+        # The last axis of the instances is the seed.
+        features.density, features.importance = (
+            np.broadcast_to(a, (*shape, self.preset.n)) for a in (features.density, features.importance)
+        )
+        run = train(features, self.preset.m, seed=cells["seed"], device=self.device, **recipe)
+        found = {name: getattr(run, name) for name in self.variables}
+        if run.snapshots:
+            found["snapshots"] = np.stack([snapshot.weights for snapshot in run.snapshots], -3)
+        # There is one replica per seed.
+        return {name: np.squeeze(found[name], len(shape)).astype(kind) for name, (_, kind) in self.variables.items()}
+
+
+def train_preset(
+    name: str,
+    *,
+    store: str | os.PathLike[str],
+    seeds: int | None = None,
+    device: str = "cpu",
+    executor: Executor | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Train the models of a published setting, `PRESETS[name]`, as a `sweep` into the zarr store at the path `store`.
+
+    seeds: models per cell, instead of the preset's number; a model is the same, bit for bit on one device, however many others
+    there are. device: 'cpu' (in torch.get_num_threads() threads) or 'cuda'. executor, progress and what may go wrong: as for `sweep`.
+
+    Returns a Dataset with dimensions density, importance (phase diagrams), seed, and then dimension and feature: `weights` (…, m, n) and
+    `bias` (…, n) in float32, `loss` (…): the exact population loss of each model, or with `loss_error` its estimate where a hidden
+    ReLU leaves no formula. Grade of the models SAMPLED. Sources: Elhage et al. 2022 and its released notebook, as `about` says.
+    Raises InputError for an unknown preset, a device that is not there, or a store of something else.
+    """
+    preset = find_preset(name, seeds=seeds)
+    find_device(device)
+    return sweep(preset.grid, Training(preset, device), store=store, executor=executor, progress=progress)
