@@ -11,7 +11,7 @@ help:
 	@echo "make test     unit, property and slow tests"
 	@echo "make lint     ruff; make types: mypy on the installed package"
 	@echo "make bench    benchmarks and growth with n; make solution: time to solution against a notebook-style loop (25 minutes)"
-	@echo "make stored   train, prove and derive again what is stored: landscape runs, proofs, transitions, counts, closed forms (half an hour)"
+	@echo "make stored   train, prove and derive again what is stored: presets, landscape runs, proofs, transitions, counts, closed forms (two hours)"
 	@echo "make record   make the evidence and runs of the last make verify the recorded ones"
 
 $(READY): pyproject.toml constraints.txt
@@ -50,6 +50,7 @@ stored: $(READY)
 	$(BIN)/python -m tegum.papers.pair_proofs
 	$(BIN)/python -m tegum.papers.pair_runs
 	$(BIN)/python -m tegum.papers.count_runs
+	$(BIN)/python -m tegum.papers.preset_runs
 	$(BIN)/python benchmarks/lower_bounds.py
 
 # After `make verify`: its evidence and runs become the recorded ones, and the README shows its figures.

@@ -168,10 +168,12 @@ def read_sweep(store: str | os.PathLike[str]) -> xr.Dataset:
     `read_runs`. InputError if `store` is not a sweep's.
     """
     import xarray as xr
+    from zarr.storage import ZipStore
 
     path = Path(store)
     manifest = read_manifest(path)
-    dataset = xr.open_dataset(path, engine="zarr", chunks=None, consolidated=True).drop_vars(RUN)
+    source = ZipStore(path, mode="r") if path.is_file() else path
+    dataset = xr.open_dataset(source, engine="zarr", chunks=None, consolidated=True).drop_vars(RUN)
     dataset.attrs = {MANIFEST: manifest}
     return dataset
 

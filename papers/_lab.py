@@ -40,12 +40,32 @@ class Run:
     provenance: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class PairCells:
+    """Trained models of n = 2, m = 1 on a grid: the best one per cell, weights and bias (density, importance, 2) and loss, and the exact
+    optimum there."""
+
+    weights: Array
+    bias: Array
+    loss: Array
+    theory: PhaseDiagram
+
+    @cached_property
+    def hysteresis(self) -> Array:
+        """Cells where both the ignored and the superposed state of the boundary are local minima."""
+        low, high = phase_boundary(self.theory.density).spinodals.T
+        smaller = np.minimum(self.theory.importance, 1 / self.theory.importance)
+        inside: Array = (smaller >= low[:, None]) & (smaller <= high[:, None])
+        return inside
+
+
 class Lab:
     """Trained models and theory shared by checks and figures. Nothing is trained or solved before it is asked for."""
 
     def __init__(self, tier: str, out: Path | None = None, progress: bool = False, device: str = "cpu") -> None:
         self.tier, self.out, self.progress, self.device = tier, out, progress, device
         self.used: list[Run] = []
+        self._presets: dict[str, Run] = {}
 
     @cached_property
     def pairs(self) -> Run:
@@ -53,18 +73,19 @@ class Lab:
         return self._run("pairs")
 
     @cached_property
-    def pairs_theory(self) -> PhaseDiagram:
-        """The exact optimum on the grid of `pairs`."""
-        return phase_diagram(self.pairs.data["density"], self.pairs.data["importance"])
+    def pair_cells(self) -> PairCells:
+        """The cells of `pairs`."""
+        data = self.pairs.data
+        theory = phase_diagram(data["density"], data["importance"])
+        return PairCells(data["weights"], data["bias"], data["loss"], theory)
 
     @cached_property
-    def pairs_hysteresis(self) -> Array:
-        """Cells of the grid of `pairs` where both the ignored and the superposed state of the boundary are local minima."""
-        p, weight = self.pairs_theory.density, self.pairs_theory.importance
-        low, high = phase_boundary(p).spinodals.T
-        smaller = np.minimum(weight, 1 / weight)
-        inside: Array = (smaller >= low[:, None]) & (smaller <= high[:, None])
-        return inside
+    def published_pair_cells(self) -> PairCells:
+        """The same by the published recipe: the stored preset phase-2-1, best of its seeds."""
+        data = self.preset("phase-2-1").data
+        best = data["loss"].argmin(-1)[..., None, None]
+        weights, bias = (np.take_along_axis(a, best, 2)[..., 0, :] for a in (data["weights"][..., 0, :], data["bias"]))
+        return PairCells(weights, bias, data["loss"].min(-1), phase_diagram(data["density"], data["importance"]))
 
     @cached_property
     def intro(self) -> Run:
@@ -75,6 +96,15 @@ class Lab:
     def intro_theory(self) -> list[Optimum]:
         """The exact optimum at the three sparsities of `intro`."""
         return [optimal_model(Features(1 - s, 0.9 ** np.arange(5)), 2) for s in INTRO_SPARSITIES]
+
+    def preset(self, name: str) -> Run:
+        """The stored models of a published setting, e.g. 'phase-3-2': every seed (`tegum train --refresh` makes them again)."""
+        if name not in self._presets:
+            from ._stored import load_preset
+
+            self._presets[name] = load_preset(name)
+            self.used.append(self._presets[name])
+        return self._presets[name]
 
     def _run(self, name: str) -> Run:
         if self.tier == "fast":

@@ -14,7 +14,7 @@ from ._losses import MODELS, naive_losses
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .._lab import Lab
+    from .._lab import Lab, PairCells
 
 TRAINED = "AdamW on sampled batches"
 # A trained second weight below a tenth of the first is noise: the claims state this tolerance.
@@ -27,25 +27,24 @@ def _stored(labels: np.ndarray) -> np.ndarray:
     return stored
 
 
-def _exact_losses(lab: Lab, i: int, j: int) -> tuple[Fraction, Fraction]:
+def _exact_losses(cells: PairCells, i: int, j: int) -> tuple[Fraction, Fraction]:
     """Rational losses in one cell of the grid: of its best trained model, and the lowest of the three fixed models."""
-    run, theory = lab.pairs.data, lab.pairs_theory
-    p, r = Fraction(theory.density[i]), Fraction(theory.importance[j])
+    p, r = Fraction(cells.theory.density[i]), Fraction(cells.theory.importance[j])
 
     def loss(w: Sequence[float], b: Sequence[float | Fraction]) -> Fraction:
         return rational_loss([w], b, density=[p, p], importance=[1, r])
 
-    trained = loss(run["weights"][i, j].tolist(), run["bias"][i, j].tolist())
+    trained = loss(cells.weights[i, j].tolist(), cells.bias[i, j].tolist())
     return trained, min(loss(w, [x * p for x in b]) for w, b in MODELS.values())
 
 
-def _trained_regions(statement: str, lab: Lab) -> Finding:
+def _regions(statement: str, cells: PairCells) -> Finding:
     """Does the best trained model of every decided cell store the features that the named theory says?
 
     A cell is decided outside the hysteresis band of the exact boundary: within it both states are local minima. A trained model of
     another kind than the naive theory's, whose exact rational loss is below all three of its losses, is a verified counterexample.
     """
-    run, theory = lab.pairs.data, lab.pairs_theory
+    theory = cells.theory
     naive = naive_losses(theory.density, theory.importance)
     candidates = np.array(["only 1", "only 2", "both"])
     regions = {
@@ -53,10 +52,10 @@ def _trained_regions(statement: str, lab: Lab) -> Finding:
         "exact optimum": _stored(theory.label),
         "fixed models, density halved": candidates[naive_losses(theory.density / 2, theory.importance).argmin(0)],
     }[statement]
-    decided = ~lab.pairs_hysteresis
-    wrong = decided & (_stored(pair_phase(run["weights"], resolution=RESOLUTION)) != regions)
-    cells = [_exact_losses(lab, i, j) for i, j in np.argwhere(wrong)]
-    verified = sum(trained < fixed for trained, fixed in cells)
+    decided = ~cells.hysteresis
+    wrong = decided & (_stored(pair_phase(cells.weights, resolution=RESOLUTION)) != regions)
+    exact = [_exact_losses(cells, i, j) for i, j in np.argwhere(wrong)]
+    verified = sum(trained < fixed for trained, fixed in exact)
     count, total = int(wrong.sum()), int(decided.sum())
     found = f"{total - count} of {total} decided cells agree"
     if count:
@@ -65,19 +64,27 @@ def _trained_regions(statement: str, lab: Lab) -> Finding:
     return Finding(count == 0, grade, found + ".", float(-count), "cells disagree")
 
 
+def _trained_regions(statement: str, lab: Lab) -> Finding:
+    return _regions(statement, lab.pair_cells)
+
+
+def _published_regions(statement: str, lab: Lab) -> Finding:
+    return _regions(statement, lab.published_pair_cells)
+
+
 def _loss_is_lowest(statement: str, lab: Lab) -> Finding:
     """Is the named loss a lower bound on what training reaches, and is it reached within 2 %?"""
-    run, theory = lab.pairs.data, lab.pairs_theory
+    cells, theory = lab.pair_cells, lab.pair_cells.theory
     predicted = {
         "three fixed models": naive_losses(theory.density, theory.importance).min(0),
         "exact optimum": theory.loss,
         "exact optimum, 5 % low": 0.95 * theory.loss,
     }[statement]
-    excess = run["loss"] / predicted - 1
+    excess = cells.loss / predicted - 1
     below = np.argwhere(excess < -1e-9)
     if len(below):
         i, j = below[excess[tuple(below.T)].argmin()]
-        trained, fixed = _exact_losses(lab, i, j)
+        trained, fixed = _exact_losses(cells, i, j)
         verified = statement == "three fixed models" and trained < fixed
         found = (
             f"Trained models lose less in {len(below)} of {excess.size} cells, by up to {-100 * excess.min():.1f} % "

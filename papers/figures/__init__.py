@@ -70,12 +70,17 @@ FIGURES: dict[str, tuple[Callable[[Lab], Figure], str]] = {
 }
 
 
-def save_figures(lab: Lab, folder: Path, names: Collection[str]) -> dict[str, str]:
-    """Draw the named figures into `folder` as PNG, in the order of `FIGURES`; the captions by name."""
+def save_figures(lab: Lab, folder: Path, names: Collection[str], *, progress: bool = False) -> dict[str, str]:
+    """Draw the named figures into `folder` as PNG, in the order of `FIGURES`; the captions by name. `progress`: a bar on stderr."""
+    from tqdm import tqdm
+
     chosen = {name: FIGURES[name] for name in FIGURES if name in names}
-    for name, (draw, _) in chosen.items():
+    for name, (draw, _) in tqdm(chosen.items(), desc="figures", unit="figure", disable=not progress):
         folder.mkdir(parents=True, exist_ok=True)
         temporary = folder / f".{name}.png"
-        draw(lab).savefig(temporary, dpi=130, metadata={"Software": None})
-        temporary.replace(folder / f"{name}.png")
+        try:
+            draw(lab).savefig(temporary, dpi=130, metadata={"Software": None})
+            temporary.replace(folder / f"{name}.png")
+        finally:
+            temporary.unlink(missing_ok=True)
     return {name: caption for name, (_, caption) in chosen.items()}

@@ -149,7 +149,7 @@ def draw_phase_diagram(lab: Lab | None = None) -> Figure:
     low, high = lab.pairs.data["importance"][[0, -1]]
     fine = phase_diagram(np.geomspace(lab.pairs.data["density"][0], 1, 61), np.geomspace(low, high, 61))
     plot_phase_diagram(left, fine, lab.pairs)
-    plot_excess(right, lab.pairs_theory, lab.pairs)
+    plot_excess(right, lab.pair_cells.theory, lab.pairs)
     return figure
 
 

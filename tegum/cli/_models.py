@@ -33,6 +33,7 @@ def add(command: Command) -> None:
 
 def _train(arguments: argparse.Namespace) -> int:
     from ..numerics import PRESETS, SweepError, train_preset
+    from ..papers._stored import compare_preset, stored_file
     from ..theory import InputError
 
     if arguments.list:
@@ -42,6 +43,8 @@ def _train(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.preset is None:
         raise InputError("PRESET is missing; tegum train --list shows which there are")
+    if arguments.refresh:
+        stored_file(arguments.preset)  # refused before anything is trained
     store = arguments.out or Path(f"{arguments.preset}.zarr")
     try:
         models = train_preset(arguments.preset, store=store, seeds=arguments.seeds, device=arguments.device)
@@ -52,4 +55,11 @@ def _train(arguments: argparse.Namespace) -> int:
     print(
         f"{store}: {models.loss.size} models ({sizes}), exact loss {float(models.loss.min()):.3g} to {float(models.loss.max()):.3g}"
     )
-    return 0
+    if not arguments.refresh:
+        return 0
+    found = compare_preset(arguments.preset, models)
+    print(
+        f"against the stored models of the same seeds: {found.identical:.2%} of {found.models} are the same bit for bit, "
+        f"{found.close:.2%} have the same loss within 1 %, mean losses of cells differ by at most {found.largest:.2%}"
+    )
+    return 0 if found.agrees else 1

@@ -35,6 +35,18 @@ def add(command: Command) -> None:
     verify.add_argument("--device", default="cpu", metavar="DEVICE", help="where models train: cpu (default) or cuda")
     verify.add_argument("--list", action="store_true", help="list papers and claims, check nothing")
 
+    figures = command(
+        "figures",
+        _figures,
+        "draw theory and trained models",
+        "Draw figures of theory and trained models from the results that come with tegum.",
+    )
+    figures.add_argument("names", nargs="*", metavar="FIGURE", help="e.g. phase_diagram; all without")
+    figures.add_argument(
+        "--out", type=Path, metavar="DIR", default=Path("figures"), help="folder for the PNG files (figures)"
+    )
+    figures.add_argument("--list", action="store_true", help="list the figures, draw nothing")
+
 
 def _verify(arguments: argparse.Namespace) -> int:
     from ..papers import claims, verify
@@ -62,6 +74,32 @@ def _verify(arguments: argparse.Namespace) -> int:
     if report.out is not None:
         print(f"report: {report.out / 'index.html'}", file=sys.stderr)
     return 1 if changed else 0
+
+
+def _figures(arguments: argparse.Namespace) -> int:
+    from difflib import get_close_matches
+
+    from ..papers._lab import Lab
+    from ..papers.figures import FIGURES, save_figures
+    from ..theory import InputError
+
+    if arguments.list:
+        for name, (_, caption) in FIGURES.items():
+            print(f"{name:<16} {caption}")
+        return 0
+    for name in arguments.names:
+        if name not in FIGURES:
+            near = get_close_matches(name, FIGURES, 1, 0.0)[0]
+            raise InputError(f"no figure is called {name!r}; the nearest is {near!r} (tegum figures --list shows all)")
+    try:
+        drawn = save_figures(Lab("fast"), arguments.out, arguments.names or FIGURES, progress=True)
+    except OSError as error:
+        raise InputError(
+            f"--out must be a folder that can be written, but {arguments.out} is not: {error.strerror}"
+        ) from None
+    for name in drawn:
+        print(arguments.out / f"{name}.png")
+    return 0
 
 
 def _table(report: Report) -> str:

@@ -1,0 +1,180 @@
+"""Presets: what is published, trained in small; packed sweeps."""
+
+import json
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from zarr.storage import ZipStore
+
+from tegum.numerics import PRESETS, find_preset, pack_sweep, read_runs, read_sweep, train_preset
+from tegum.numerics._preset import Training
+from tegum.numerics._sweep import sweep
+from tegum.theory import InputError, expected_loss
+
+# Features, dimensions, importances of the first features and of the last, kind and size of groups, as the sources state them.
+PUBLISHED = {
+    "phase-2-1": (2, 1, [1.0], "independent", 1),
+    "phase-3-2": (3, 2, [1.0, 1.0], "independent", 1),
+    "intro-5-2": (5, 2, [1.0, 0.9, 0.81], "independent", 1),
+    "basic-20-5": (20, 5, [1.0, 0.7, 0.49], "independent", 1),
+    "basic-80-20": (80, 20, [1.0, 0.9, 0.81], "independent", 1),
+    "uniform-40-10": (40, 10, [1.0, 1.0, 1.0], "independent", 1),
+    "uniform-200-20": (200, 20, [1.0, 1.0, 1.0], "independent", 1),
+    "uniform-400-30": (400, 30, [1.0, 1.0, 1.0], "independent", 1),
+    "correlated-4-2": (4, 2, [1.0, 1.0, 1.0], "correlated", 2),
+    "anticorrelated-4-2": (4, 2, [1.0, 1.0, 1.0], "anticorrelated", 2),
+    "correlated-6-2": (6, 2, [1.0, 1.0, 1.0], "correlated", 2),
+    "correlated-20-10": (20, 10, [1.0, 1.0, 1.0], "correlated", 10),
+    "dynamics-6-3": (6, 3, [1.0, 1.0, 1.0], "correlated", 3),
+    "absolute-100-40": (100, 40, [1.0, 0.8, 0.64], "independent", 1),
+}
+
+
+def small(name, steps=4, seeds=2):
+    """The preset with two densities, two importances and a few steps."""
+    preset = find_preset(name, seeds=seeds)
+    kept = tuple(step for step in preset.recipe.snapshots if step <= steps)
+    recipe = replace(preset.recipe, steps=steps, batch=32, snapshots=kept)
+    return replace(preset, density=preset.density[-2:], importance=preset.importance[:2], recipe=recipe)
+
+
+def run(preset, path):
+    return sweep(preset.grid, Training(preset), store=path, progress=False)
+
+
+def test_every_preset_is_in_the_table():
+    assert set(PUBLISHED) == set(PRESETS)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_settings_are_the_published_ones(name):
+    n, m, first, kind, size = PUBLISHED[name]
+    preset = PRESETS[name]
+    recipe = preset.recipe
+    assert (preset.n, preset.m) == (n, m)
+    assert (recipe.optimiser, recipe.learning_rate, recipe.batch, recipe.steps) == ("adamw", 1e-3, 1024, 10_000)
+    assert recipe.schedule == "constant"
+    assert recipe.model == ("absolute" if name.startswith("absolute") else "relu")
+    axis = np.array(preset.importance) if preset.importance else None
+    features = preset.features(np.array(preset.density), axis)
+    assert features.importance.reshape(-1, n)[0, : len(first)] == pytest.approx(first)
+    assert (features.law.kind, set(features.law.sizes)) == (kind, {size})
+    if axis is not None:
+        assert features.importance[..., -1].shape[-2:] == (len(axis), 1)
+        assert np.array_equal(features.importance[0, :, 0, -1], axis)
+    assert list(preset.density) == sorted(set(preset.density))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_small_one_trains(name, tmp_path):
+    preset = small(name)
+    found = run(preset, tmp_path / "a.zarr")
+    assert next(iter(found.sizes)) == "density"
+    cells = (2, 2, 2) if preset.importance else (2, 2)
+    assert found.weights.shape == (*cells, preset.m, preset.n)
+    assert found.weights.dims[-2:] == ("dimension", "feature")
+    assert np.isfinite(found.loss).all()
+    features = preset.features(found.density.values, found.importance.values if preset.importance else None)
+    if preset.recipe.model == "relu":
+        # Stored weights are those trained in float32; the loss is exact for them.
+        for at in np.ndindex(cells):
+            one = features.density[at[:-1]][0], features.importance[at[:-1]][0]
+            again = replace_instance(features, *one)
+            exact = expected_loss(found.weights.values[at].astype(float), found.bias.values[at].astype(float), again)
+            assert found.loss.values[at] == pytest.approx(exact, rel=1e-6)
+    else:
+        assert found.decoder.shape == (*cells, preset.n, preset.m)
+        assert (found.loss_error > 0).all()
+    if preset.recipe.snapshots:
+        last = found.snapshots.sel(snapshot=0)
+        assert not np.array_equal(last, found.weights)
+        assert np.array_equal(found.history.sel(step=preset.recipe.steps), found.loss)
+
+
+def replace_instance(features, density, importance):
+    from copy import copy
+
+    one = copy(features)
+    one.density, one.importance = density, importance
+    return one
+
+
+def test_seeds_do_not_know_of_each_other(tmp_path):
+    two, one = (run(small("intro-5-2", seeds=seeds), tmp_path / f"{seeds}.zarr") for seeds in (2, 1))
+    assert np.array_equal(two.weights.sel(seed=[0]), one.weights)
+    assert not np.array_equal(two.weights.sel(seed=0), two.weights.sel(seed=1))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from(sorted(PRESETS)), st.integers(1, 100))
+def test_blocks_hold_enough_models(name, seeds):
+    preset = find_preset(name, seeds=seeds)
+    block = Training(preset).block
+    held = min(block["density"], len(preset.density)) * block["seed"] * block.get("importance", 1)
+    assert held >= min(8, len(preset.density) * seeds * max(1, len(preset.importance)))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"name": "phase-21"}, "no preset is called 'phase-21'; the nearest is 'phase-2-1'"),
+        ({"seeds": 0}, "seeds must be an integer >= 1, got 0"),
+        ({"device": "cuda"}, "cuda"),
+        ({"device": "tpu9"}, "device must be 'cpu' or 'cuda'"),
+    ],
+)
+def test_bad_arguments_are_named(change, words, tmp_path):
+    if change.get("device") == "cuda":
+        torch = pytest.importorskip("torch")
+        if torch.cuda.is_available():
+            pytest.skip("there is a CUDA device here")
+    with pytest.raises(InputError, match=words):
+        train_preset(**{"name": "intro-5-2", "store": tmp_path / "a.zarr", **change})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_preset_is_not_overwritten(tmp_path):
+    run(small("intro-5-2"), tmp_path / "a.zarr")
+    before = read_sweep(tmp_path / "a.zarr").load()
+    with pytest.raises(InputError, match=r"holds another sweep: .*nothing was changed"):
+        run(small("correlated-4-2"), tmp_path / "a.zarr")
+    assert before.identical(read_sweep(tmp_path / "a.zarr").load())
+
+
+def test_a_packed_sweep_is_the_sweep(tmp_path):
+    folder, file = tmp_path / "a.zarr", tmp_path / "a.zip"
+    found = run(small("dynamics-6-3"), folder)
+    pack_sweep(folder, file)
+    assert read_sweep(file).load().identical(found.load())
+    assert read_runs(file) == read_runs(folder)
+    assert read_runs(file)[0]["machines"]
+    assert xr.open_zarr(ZipStore(file, mode="r")).weights.shape == found.weights.shape
+    first = file.read_bytes()
+    pack_sweep(folder, file)
+    assert file.read_bytes() == first
+
+
+def test_what_cannot_be_packed_or_read_is_named(tmp_path):
+    folder = tmp_path / "a.zarr"
+    run(small("intro-5-2"), folder)
+    with pytest.raises(InputError, match=r"file must be called ….zip, got a.tar"):
+        pack_sweep(folder, tmp_path / "a.tar")
+    next(p for p in folder.glob("run/c/**/*") if p.is_file()).unlink()
+    with pytest.raises(InputError, match="finished"):
+        pack_sweep(folder, tmp_path / "a.zip")
+    for name, content in (("text.zip", b"text"), ("empty.zip", None)):
+        if content is None:
+            with zipfile.ZipFile(tmp_path / name, "w") as archive:
+                archive.writestr("zarr.json", json.dumps({"attributes": {}}))
+        else:
+            (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match="is not the store of a sweep"):
+            read_sweep(tmp_path / name)
+    with pytest.raises(InputError, match="is not the store of a sweep"):
+        read_sweep(tmp_path / "absent.zip")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.zarr", "empty.zip", "text.zip"]
