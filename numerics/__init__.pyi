@@ -4,6 +4,9 @@ from ._basins import Reached as Reached
 from ._basins import basins as basins
 from ._basins import reached_minima as reached_minima
 from ._basins import settle as settle
+from ._classify import Block as Block
+from ._classify import Geometries as Geometries
+from ._classify import classify_geometry as classify_geometry
 from ._count import AlmostOrthogonal as AlmostOrthogonal
 from ._count import count_almost_orthogonal as count_almost_orthogonal
 from ._exact import exact_loss as exact_loss
@@ -11,9 +14,16 @@ from ._exact import exact_map_loss as exact_map_loss
 from ._growth import Growth as Growth
 from ._growth import grow as grow
 from ._growth import integer_vectors as integer_vectors
+from ._inspect import Inspection as Inspection
+from ._inspect import inspect_models as inspect_models
+from ._model_file import Models as Models
+from ._model_file import load_models as load_models
+from ._model_file import save_models as save_models
 from ._preset import PRESETS as PRESETS
 from ._preset import Preset as Preset
+from ._preset import Training as Training
 from ._preset import find_preset as find_preset
+from ._preset import preset_models as preset_models
 from ._preset import train_preset as train_preset
 from ._random_code import AngleExperiment as AngleExperiment
 from ._random_code import RandomCode as RandomCode

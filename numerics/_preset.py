@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..theory import Features, InputError
 from ..theory._checks import whole
+from ._model_file import Models
 from ._recipe import MODELS, Recipe
+from ._store import fraction_done, read_sweep
+from ._streams import KINDS
 from ._sweep import sweep
 from ._train import find_device, train
 
@@ -31,7 +35,7 @@ MODELS_PER_BLOCK = 8
 
 @dataclass(frozen=True)
 class Preset:
-    """Toy models on a grid of densities, importances of the last feature (if `importance` is given) and seeds.
+    """Toy models on a grid of densities, importances of the last feature (if `importance` is given) and seeds. Raises InputError.
 
     about       what it shows, and where it was published. Densities or seeds that the source does not state are ours, and it says so.
     n, m        features and hidden dimensions
@@ -52,6 +56,16 @@ class Preset:
     size: int = 1
     seeds: int = 8
     recipe: Recipe = PUBLISHED
+
+    def __post_init__(self) -> None:
+        """Check, so that nothing bad is found out after a store was made."""
+        for name in ("n", "m", "seeds"):
+            whole(name, getattr(self, name), 1)
+        if self.kind not in KINDS:
+            raise InputError(f"kind must be one of {', '.join(KINDS)}, got {self.kind!r}")
+        if not self.density:
+            raise InputError("density must hold at least one value, got none")
+        self.features(np.array(self.density), np.array(self.importance) if self.importance else None)
 
     @property
     def grid(self) -> dict[str, list[float] | list[int]]:
@@ -190,19 +204,18 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-def find_preset(name: str, *, seeds: int | None = None) -> Preset:
-    """The preset of this name, with so many seeds per cell instead of its own number; InputError if there is none.
+def find_preset(name: str) -> Preset:
+    """The preset of this name; InputError if there is none.
 
-    >>> find_preset("uniform-400-30").grid["seed"], find_preset("phase-2-1", seeds=2).grid["seed"]
-    ([0], [0, 1])
+    >>> find_preset("uniform-400-30").m
+    30
     """
     if name not in PRESETS:
         near = get_close_matches(str(name), PRESETS, 1, 0.0)[0]
         raise InputError(
             f"no preset is called {name!r}; the nearest is {near!r}, and there are {', '.join(PRESETS)} (tegum train --list)"
         )
-    preset = PRESETS[name]
-    return preset if seeds is None else replace(preset, seeds=whole("seeds", seeds, 1))
+    return PRESETS[name]
 
 
 @dataclass(frozen=True)
@@ -277,7 +290,7 @@ class Training:
 
 
 def train_preset(
-    name: str,
+    preset: str | Preset,
     *,
     store: str | os.PathLike[str],
     seeds: int | None = None,
@@ -285,16 +298,45 @@ def train_preset(
     executor: Executor | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
-    """Train the models of a published setting, `PRESETS[name]`, as a `sweep` into the zarr store at the path `store`.
+    """Train the models of a published setting, named as in `PRESETS`, or of a `Preset` of your own, into the zarr store at `store`.
 
-    seeds: models per cell, instead of the preset's number; a model is the same, bit for bit on one device, however many others
-    there are. device: 'cpu' (in torch.get_num_threads() threads) or 'cuda'. executor, progress and what may go wrong: as for `sweep`.
+    A `sweep`: stopped in any way, the same call takes it up. seeds: models per cell, instead of the preset's number; a model is the
+    same, bit for bit on one device, however many others there are. device: 'cpu' (in torch.get_num_threads() threads) or 'cuda'.
+    executor, progress and what may go wrong: as for `sweep`.
 
     Returns a Dataset with dimensions density, importance (phase diagrams), seed, and then dimension and feature: `weights` (…, m, n) and
     `bias` (…, n) in float32, `loss` (…): the exact population loss of each model, or with `loss_error` its estimate where a hidden
     ReLU leaves no formula. Grade of the models SAMPLED. Sources: Elhage et al. 2022 and its released notebook, as `about` says.
     Raises InputError for an unknown preset, a device that is not there, or a store of something else.
     """
-    preset = find_preset(name, seeds=seeds)
+    chosen = find_preset(preset) if isinstance(preset, str) else preset
+    if seeds is not None:
+        chosen = replace(chosen, seeds=seeds)
     find_device(device)
-    return sweep(preset.grid, Training(preset, device), store=store, executor=executor, progress=progress)
+    return sweep(chosen.grid, Training(chosen, device), store=store, executor=executor, progress=progress)
+
+
+def preset_models(store: str | os.PathLike[str]) -> Models:
+    """The models that `train_preset` stored, with the features they were trained on, for `inspect_models`.
+
+    Leading axes are those of the store. InputError if it is not the finished store of a preset.
+    """
+    path = Path(store)
+    if (done := fraction_done(path)) < 1:
+        raise InputError(f"{path} must hold a finished training, but {done:.1%} of it is done; go on with tegum train")
+    found = read_sweep(path)
+    config = found.attrs["tegum_sweep"]["config"]
+    try:
+        preset = Preset(
+            found.attrs["tegum_sweep"]["task"],
+            "",
+            **{key: config[key] for key in ("n", "m", "ratio", "kind", "size")},
+            density=tuple(found.density.values.tolist()),
+            importance=tuple(found.importance.values.tolist()) if "importance" in found.dims else (),
+        )
+        weights, bias = found.weights.values, found.bias.values
+    except (KeyError, AttributeError):
+        raise InputError(f"{path} must be the store of a preset's training, but it is that of another task") from None
+    features = preset.features(found.density.values, np.array(preset.importance) if preset.importance else None)
+    decoder = found.decoder.values if "decoder" in found else None
+    return Models(weights, bias, decoder, features, config["model"], {"store": path.name, "device": config["device"]})

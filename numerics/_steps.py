@@ -12,7 +12,7 @@ from jaxtyping import Float
 from numpy import ndarray as Array
 from torch import Tensor
 
-from ..theory import Features, InputError, expected_loss, linear_loss, rectified_loss
+from ..theory import Features, expected_loss, linear_loss, rectified_loss
 from ..theory._descent import descend
 from . import _kernels
 from ._recipe import MODELS, WEIGHT_DECAY, Model, Recipe
@@ -20,8 +20,8 @@ from ._streams import Problem, TorchSampler, initial_weights, stream_keys
 
 # Samples that estimate a loss without exact formula: so many batches, which are steps that no training reaches.
 EVALUATION, EVALUATION_BATCH, EVALUATION_START = 256, 1024, 2**32 - 256
-# Entries of x on a device at once, and of the inverse Hessians of BFGS; parameters of a model that BFGS takes.
-DEVICE_ENTRIES, HESSIAN_ENTRIES, MOST_PARAMETERS = 1 << 26, 1 << 25, 4000
+# Entries of x on a device at once, and of the pairs that BFGS keeps; pairs per model.
+DEVICE_ENTRIES, PAIR_ENTRIES, MEMORY = 1 << 26, 1 << 25, 20
 
 
 @dataclass
@@ -190,17 +190,13 @@ def exact_steps(state: State, recipe: Recipe, first: int, last: int) -> None:
 
 
 def bfgs(state: State, recipe: Recipe) -> None:
-    """Descent of the exact loss to its minima by BFGS, in place, `steps` evaluations at most; no weight decay."""
+    """Descent of the exact loss to its minima by BFGS of limited memory, in place, `steps` evaluations at most; no weight decay."""
     model, (_, m, n) = MODELS[recipe.model], state.encoder.shape
     parts = [state.encoder, state.bias] if state.tied else [state.encoder, state.bias, state.decoder]
     cuts = np.cumsum([p[0].size for p in parts])
-    if cuts[-1] > MOST_PARAMETERS:
-        raise InputError(
-            f"optimiser 'bfgs' takes models of at most {MOST_PARAMETERS} parameters, got {cuts[-1]}; use optimiser='adamw'"
-        )
     # The loss of storing nothing makes one tolerance suit all models.
     unit = (state.features.importance * state.features.variance).sum(1)
-    size = max(1, HESSIAN_ENTRIES // int(cuts[-1]) ** 2)
+    size = max(1, PAIR_ENTRIES // (2 * MEMORY * int(cuts[-1])))
     for start in range(0, len(state), size):
         some = slice(start, start + size)
         block, scale = state.take(some), unit[some]
@@ -218,7 +214,7 @@ def bfgs(state: State, recipe: Recipe) -> None:
             return loss / scale[which], flat / scale[which, None]
 
         first = np.concatenate([p[some].reshape(len(block), -1) for p in parts], axis=1)
-        end = descend(objective, first, tolerance=1e-9, evaluations=recipe.steps)
+        end = descend(objective, first, tolerance=1e-9, evaluations=recipe.steps, memory=MEMORY)
         for array, piece in zip(parts, np.split(end.point, cuts[:-1], axis=1), strict=True):
             array[some] = piece.reshape(array[some].shape)
 

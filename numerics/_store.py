@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
     import zarr
+    from zarr.storage import ZipStore
 
 Index = tuple[int, ...]
 ZSTD_LEVEL = 3
@@ -157,7 +158,7 @@ def fraction_done(store: str | os.PathLike[str]) -> float:
     import zarr
 
     read_manifest(Path(store))
-    return float(np.mean(np.asarray(_array(zarr.open_group(Path(store), mode="r"), RUN)[...]) > 0))
+    return float(np.mean(np.asarray(_array(zarr.open_group(_source(Path(store)), mode="r"), RUN)[...]) > 0))
 
 
 def read_sweep(store: str | os.PathLike[str]) -> xr.Dataset:
@@ -168,12 +169,10 @@ def read_sweep(store: str | os.PathLike[str]) -> xr.Dataset:
     `read_runs`. InputError if `store` is not a sweep's.
     """
     import xarray as xr
-    from zarr.storage import ZipStore
 
     path = Path(store)
     manifest = read_manifest(path)
-    source = ZipStore(path, mode="r") if path.is_file() else path
-    dataset = xr.open_dataset(source, engine="zarr", chunks=None, consolidated=True).drop_vars(RUN)
+    dataset = xr.open_zarr(_source(path), chunks=None, consolidated=True).drop_vars(RUN)
     dataset.attrs = {MANIFEST: manifest}
     return dataset
 
@@ -203,6 +202,13 @@ def pack_sweep(store: str | os.PathLike[str], file: str | os.PathLike[str]) -> N
         new.replace(target)
     finally:
         new.unlink(missing_ok=True)
+
+
+def _source(path: Path) -> Path | ZipStore:
+    """What zarr reads: the folder, or the packed file."""
+    from zarr.storage import ZipStore
+
+    return ZipStore(path, mode="r") if path.is_file() else path
 
 
 def _create(path: Path, manifest: Manifest) -> None:

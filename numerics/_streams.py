@@ -193,13 +193,15 @@ class TorchSampler:
         size = move(np.diff(starts))[group]
         self.sparse = key[model], group, model, over[sparse][:, None], move(starts)[group], size
         self.share, self.most = share, int(np.diff(starts).max())
+        # Rows whose group has a member number e, as indices: a mask would wait for the device at every step.
+        self.members = [(size > e).nonzero()[:, 0] for e in range(self.most)]
         # Beyond as many active samples the probability is below 1e-30.
         chance = float((-np.expm1(-1 / np.maximum(problem.over, 1e-300))).max())
         self.blocks = -(-min(batch, int(batch * chance + 12 * (batch * chance) ** 0.5 + 40)) // BLOCK)
 
     def __call__(self, step: int) -> Float[Tensor, "models n batch"]:
         """The samples of a step; the next call overwrites them."""
-        now = torch.tensor(step, device=self.x.device)
+        now = torch.full((), step, device=self.x.device)  # no copy from the host, which would wait
         self.x.zero_()
         key, feature, model, threshold, scale = self.dense
         if len(key):
@@ -219,8 +221,7 @@ class TorchSampler:
                     member = member + (word >= self.share[model, inside][:, None])
                 self._put(model[:, None], member, place, self._values(key, now, first))
             else:
-                for e in range(self.most):
-                    rows = size > e
+                for e, rows in enumerate(self.members):
                     i = first[rows] + e
                     self._put(model[rows, None], i[:, None], place[rows], self._values(key[rows], now, i))
         return self.x.view(-1, self.n, self.batch + 1)[:, :, : self.batch]

@@ -110,7 +110,7 @@ def train(
              'absolute', computation in superposition (ibid., section 7): values of random sign, |x| from ReLU(W₂ ReLU(W₁ x) + b).
              Of the last two `weights` are W₁ and `decoder` is W₂.
     loss     'sampled', on `batch` samples per step, or 'exact', the population loss (models without hidden ReLU; float64).
-    optimiser 'adamw', or on the exact loss 'bfgs': at most `steps` evaluations to the nearest minimum.
+    optimiser 'adamw', or on the exact loss 'bfgs' (of limited memory, for any size): at most `steps` evaluations to the nearest minimum.
     seed     integers, broadcast with the leading axes of features; replicas per instance and seed.
     history  number of logarithmically spaced steps at which the loss is recorded, besides step 0; snapshots: steps to keep the weights of.
     stop     a model ends at the recorded step where its loss has fallen by less than this fraction since the one before.

@@ -1,4 +1,4 @@
-"""Descent: deterministic BFGS over a batch of independent starts."""
+"""Descent: deterministic BFGS, dense or of limited memory, over a batch of independent starts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray as Array
 
-from ._bfgs import turn
+from ._bfgs import recall, turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +34,7 @@ def descend(
     tolerance: float = 1e-10,
     evaluations: int = 2000,
     noise: float = 1e-17,
+    memory: int | None = None,
 ) -> Descent:
     """Minimise objective(point, which) -> (value, gradient) from every row of `start` at once.
 
@@ -41,7 +42,8 @@ def descend(
     the gradient that a ReLU leaves (Lewis & Overton 2013). The starts run asynchronously: each keeps its own step and
     bracket, and one call of the objective serves all that are still moving (`which` gives their rows). A start has
     converged when no gradient entry exceeds `tolerance`, or when its bracket has closed to rounding or promises a decrease
-    below `noise`, the relative accuracy of the values.
+    below `noise`, the relative accuracy of the values. With `memory` the inverse Hessians, d² numbers per start, are replaced
+    by their last so many updates, 2 d memory numbers (L-BFGS, Liu & Nocedal 1989): for many dimensions.
 
     Grade NUMERIC: a stationary point to the tolerance; the descent says nothing of other minima.
 
@@ -52,8 +54,12 @@ def descend(
     batch, d = point.shape
     everyone = np.arange(batch)
     value, gradient = objective(point, everyone)
-    inverse = np.broadcast_to(np.eye(d), (batch, d, d)).copy()
-    fresh = np.ones(batch, bool)
+    update: Callable[..., None] = turn if memory is None else recall
+    known: tuple[Array, ...]
+    if memory is None:
+        known = np.broadcast_to(np.eye(d), (batch, d, d)).copy(), np.ones(batch, bool)
+    else:
+        known = *np.zeros((2, batch, memory, d)), np.zeros(batch, int)
     direction = -gradient
     step = np.minimum(1.0, 1.0 / np.maximum(np.abs(gradient).sum(1), 1e-300))
     low, high = np.zeros(batch), np.full(batch, np.inf)
@@ -82,7 +88,7 @@ def descend(
             continue
         s, y = trial[accept] - point[a], g[accept] - gradient[a]
         point[a], value[a], gradient[a] = trial[accept], f[accept], g[accept]
-        turn(inverse, a, s, y, gradient, fresh, direction)
+        update(*known, a, s, y, gradient, direction)
         step[a], low[a], high[a] = 1.0, 0.0, np.inf
         done[a] |= np.abs(gradient[a]).max(1) <= tolerance
     return Descent(point, value, np.abs(gradient).max(1), done)

@@ -26,6 +26,9 @@ EXAMPLES = """examples:
   tegum check proof.json                    replay a proof in rational arithmetic
   tegum train --list                        published settings that can be trained
   tegum train phase-2-1 --seeds 1           train one of them into phase-2-1.zarr
+  tegum train --refresh phase-2-1           make the stored models again and compare
+  tegum inspect model.safetensors --density 0.1 --ratio 0.9
+  tegum figures --out figures               draw theory and trained models
 
 exit codes: 0 as expected, 1 a verdict differs from the recorded one or a certificate does not hold, 2 bad usage, 130 interrupted
 """

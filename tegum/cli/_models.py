@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ._output import show
+
 if TYPE_CHECKING:
+    from ..numerics import Models
+    from ..theory import Features
     from ._output import Command
 
 
@@ -29,6 +34,27 @@ def add(command: Command) -> None:
         action="store_true",
         help="compare with the results that come with tegum; exit code 1 if they differ",
     )
+
+    inspect = command(
+        "inspect",
+        _inspect,
+        "put trained models beside the theory",
+        "Exact loss of trained models x' = ReLU(WᵀW x + b), how far it is above the optimum, their geometry, and the one they should have.",
+    )
+    inspect.add_argument(
+        "file",
+        type=Path,
+        metavar="FILE",
+        help=".safetensors, .json or .pt with W and b, (instances, n, m) or (instances, m, n), what tegum saved, or a store of tegum train",
+    )
+    inspect.add_argument(
+        "--density",
+        metavar="P[,P…]",
+        help="probability that a feature is active, in (0, 1]: one for all, or one for each instance; that in the file if not given",
+    )
+    inspect.add_argument("--importance", metavar="I,I…", help="importance of every feature (all 1)")
+    inspect.add_argument("--ratio", type=float, metavar="R", help="importances 1, R, R², … instead")
+    inspect.add_argument("--json", action="store_true", help="results as JSON on stdout")
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -63,3 +89,72 @@ def _train(arguments: argparse.Namespace) -> int:
         f"{found.close:.2%} have the same loss within 1 %, mean losses of cells differ by at most {found.largest:.2%}"
     )
     return 0 if found.agrees else 1
+
+
+def _inspect(arguments: argparse.Namespace) -> int:
+    from ..numerics import inspect_models, load_models, preset_models
+
+    stored = arguments.file.is_dir() or arguments.file.suffix in (".zarr", ".zip")
+    models = preset_models(arguments.file) if stored else load_models(arguments.file)
+    found = inspect_models(models, _features(arguments, models), progress=True)
+    rows = found.rows()
+    if arguments.json:
+        print(json.dumps({"grade": found.grade.name, "n": models.n, "m": models.m, "models": rows}))
+    elif len(rows) == 1:
+        keys = (
+            "loss",
+            "excess",
+            "optimum",
+            "nearest",
+            "geometry",
+            "phase",
+            "optimum_phase",
+            "dimensionality",
+            "dimensions_per_feature",
+        )
+        show({**{key: rows[0][key] for key in keys}, "grade": found.grade.name}, False)
+    else:
+        print(f"{'model':<12} {'exact loss':>12} {'excess':>9} {'unsettled':>9}  {'is':<34} should be")
+        for row in rows:
+            shares = (f"{row[key]:.2e}" if row[key] is not None else "-" for key in ("excess", "unsettled"))
+            place = ",".join(map(str, row["index"]))
+            print(
+                "{:<12} {:>12.8f} {:>9} {:>9}  {:<34} {}".format(
+                    place, row["loss"], *shares, row["phase"], row["optimum_phase"] or "-"
+                )
+            )
+    return 0
+
+
+def _features(arguments: argparse.Namespace, models: Models) -> Features | None:
+    """Features as given on the command line; None if nothing was."""
+    from ..theory import Features, InputError
+
+    if arguments.density is None:
+        if arguments.importance is not None or arguments.ratio is not None:
+            raise InputError("--density must be given with --importance or --ratio; add --density P")
+        if models.features is None:
+            raise InputError(f"--density must be given: {arguments.file} does not say what its models were trained on")
+        return None
+    if arguments.importance is not None and arguments.ratio is not None:
+        raise InputError("either --importance or --ratio can be given, got both; leave one out")
+    density = _numbers("--density", arguments.density)
+    if len(density) > 1 and models.shape[-1:] != (len(density),):
+        raise InputError(
+            f"--density must be one number or one for each instance, of shape {models.shape}, got {len(density)}"
+        )
+    weights = [(arguments.ratio or 1.0) ** i for i in range(models.n)]
+    if arguments.importance is not None:
+        weights = _numbers("--importance", arguments.importance)
+        if len(weights) != models.n:
+            raise InputError(f"--importance must be {models.n} numbers, one for each feature, got {len(weights)}")
+    return Features([[p] for p in density] if len(density) > 1 else density[0], weights)
+
+
+def _numbers(name: str, text: str) -> list[float]:
+    from ..theory import InputError
+
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"{name} must be numbers separated by commas, got {text!r}") from None

@@ -30,6 +30,8 @@ def show(result: dict[str, object], as_json: bool) -> None:
     absent = {"naive_boundary": "none up to importance 1", "proved": "undecided within the search's limit"}
     for key, value in result.items():
         shown = (
-            [f"{x:.8f}" for x in value] if isinstance(value, list) else [absent[key] if value is None else str(value)]
+            [f"{x:.8f}" for x in value]
+            if isinstance(value, list)
+            else [absent.get(key, "unknown") if value is None else str(value)]
         )
         print(f"{key.replace('_', ' '):<15} {' '.join(shown)}")

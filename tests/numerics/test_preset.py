@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from zarr.storage import ZipStore
 
-from tegum.numerics import PRESETS, find_preset, pack_sweep, read_runs, read_sweep, train_preset
+from tegum.numerics import PRESETS, Preset, Recipe, find_preset, pack_sweep, read_runs, read_sweep, train_preset
 from tegum.numerics._preset import Training
 from tegum.numerics._sweep import sweep
 from tegum.theory import InputError, expected_loss
@@ -37,7 +37,7 @@ PUBLISHED = {
 
 def small(name, steps=4, seeds=2):
     """The preset with two densities, two importances and a few steps."""
-    preset = find_preset(name, seeds=seeds)
+    preset = replace(find_preset(name), seeds=seeds)
     kept = tuple(step for step in preset.recipe.snapshots if step <= steps)
     recipe = replace(preset.recipe, steps=steps, batch=32, snapshots=kept)
     return replace(preset, density=preset.density[-2:], importance=preset.importance[:2], recipe=recipe)
@@ -113,7 +113,7 @@ def test_seeds_do_not_know_of_each_other(tmp_path):
 @settings(max_examples=20, deadline=None)
 @given(st.sampled_from(sorted(PRESETS)), st.integers(1, 100))
 def test_blocks_hold_enough_models(name, seeds):
-    preset = find_preset(name, seeds=seeds)
+    preset = replace(PRESETS[name], seeds=seeds)
     block = Training(preset).block
     held = min(block["density"], len(preset.density)) * block["seed"] * block.get("importance", 1)
     assert held >= min(8, len(preset.density) * seeds * max(1, len(preset.importance)))
@@ -122,7 +122,7 @@ def test_blocks_hold_enough_models(name, seeds):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"name": "phase-21"}, "no preset is called 'phase-21'; the nearest is 'phase-2-1'"),
+        ({"preset": "phase-21"}, "no preset is called 'phase-21'; the nearest is 'phase-2-1'"),
         ({"seeds": 0}, "seeds must be an integer >= 1, got 0"),
         ({"device": "cuda"}, "cuda"),
         ({"device": "tpu9"}, "device must be 'cpu' or 'cuda'"),
@@ -134,8 +134,30 @@ def test_bad_arguments_are_named(change, words, tmp_path):
         if torch.cuda.is_available():
             pytest.skip("there is a CUDA device here")
     with pytest.raises(InputError, match=words):
-        train_preset(**{"name": "intro-5-2", "store": tmp_path / "a.zarr", **change})
+        train_preset(**{"preset": "intro-5-2", "store": tmp_path / "a.zarr", **change})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"density": (0.1, -0.2)}, r"density must be in \(0, 1\]"),
+        ({"density": ()}, "density must hold at least one value"),
+        ({"importance": (1.0, 0.0)}, "importance"),
+        ({"m": 0}, "m must be an integer >= 1, got 0"),
+        ({"kind": "entangled"}, "kind must be one of independent, correlated, anticorrelated, got 'entangled'"),
+        ({"kind": "correlated", "size": 3}, "size"),
+    ],
+)
+def test_bad_presets_are_refused_when_made(change, words):
+    with pytest.raises(InputError, match=words):
+        replace(find_preset("intro-5-2"), **change)
+
+
+def test_a_preset_of_ones_own(tmp_path):
+    mine = Preset("mine", "", 3, 2, (0.1, 0.2), (0.5, 1.0, 2.0), seeds=2, recipe=Recipe(steps=5, batch=16))
+    found = train_preset(mine, store=tmp_path / "a.zarr", seeds=1, progress=False)
+    assert dict(found.sizes) == {"density": 2, "importance": 3, "seed": 1, "dimension": 2, "feature": 3}
 
 
 def test_another_preset_is_not_overwritten(tmp_path):

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from tegum.numerics import train
+from tegum.numerics import _steps, train
 from tegum.numerics._recipe import MODELS
 from tegum.numerics._steps import State, compiled_steps, population_loss, torch_steps
 from tegum.numerics._streams import Problem, TorchSampler
 from tegum.numerics._train import Recipe, starting_weights
 from tegum.theory import Features, InputError, expected_loss, optimal_model, phase_diagram
+from tegum.theory._descent import descend
 from tegum.theory._law import beta_values
 
 CPU = torch.device("cpu")
@@ -151,6 +152,30 @@ def test_exact_training_reaches_the_optimum(features):
     assert newton.loss.min() <= adam.loss.min() + 1e-12
     if best is not None:
         assert newton.loss.min() == pytest.approx(best, rel=1e-6)
+
+
+@pytest.mark.parametrize(("n", "m"), [(200, 20), pytest.param(400, 30, marks=pytest.mark.slow)])
+def test_bfgs_takes_models_of_any_size(n, m):
+    """4,200 and 12,400 parameters: linear ones keep the m directions of most I Var, which is the minimum; the rest is lost."""
+    importance = np.where(np.arange(n) < m, 1.0, 0.1)
+    features = Features(np.full((1, n), 0.1), importance)
+    run = train(features, m, model="linear", loss="exact", optimiser="bfgs", replicas=2, steps=400)
+    variance = features.variance[0]
+    assert np.allclose(run.loss, (0.1 * variance[m:]).sum(), rtol=1e-12)
+    alone = train(features, m, model="linear", loss="exact", optimiser="bfgs", seed=1, steps=400)
+    assert np.array_equal(alone.weights[0, 0], run.weights[0, 1])
+
+
+@pytest.mark.parametrize(("n", "m"), [(5, 2), pytest.param(20, 5, marks=pytest.mark.slow)])
+def test_bfgs_finds_the_minima_of_the_dense_method(n, m, monkeypatch):
+    """From the same starts: the same minimum to rounding for most, another one for the rest, and the lowest is the same."""
+    features = Features(np.full((1, n), 0.3), np.geomspace(1, 0.3, n))
+    settings = {"loss": "exact", "optimiser": "bfgs", "replicas": 24 if n < 10 else 4, "steps": 1500}
+    limited = train(features, m, **settings).loss
+    monkeypatch.setattr(_steps, "descend", lambda *args, memory, **settings: descend(*args, **settings))
+    dense = train(features, m, **settings).loss
+    assert np.mean(np.abs(limited / dense - 1) < 1e-8) > 0.5
+    assert limited.min() == pytest.approx(dense.min(), rel=1e-8)
 
 
 @pytest.mark.parametrize("model", ["relu", "linear", "untied"])
@@ -343,8 +368,3 @@ def test_bad_settings_are_named(change, words):
     arguments = {"features": Features(0.1, n=2), "m": 1, "steps": 2, "batch": 2, **change}
     with pytest.raises(InputError, match=words):
         train(arguments.pop("features"), arguments.pop("m"), **arguments)
-
-
-def test_bfgs_refuses_models_that_are_too_large():
-    with pytest.raises(InputError, match="at most 4000 parameters, got 8200"):
-        train(Features(0.1, n=200), 40, loss="exact", optimiser="bfgs")
