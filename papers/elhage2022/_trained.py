@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 TRAINED = "AdamW on sampled batches"
 # A trained second weight below a tenth of the first is noise: the claims state this tolerance.
 RESOLUTION = 0.1
+# A run is caught in another minimum with probability 1/2 or so: of eight per cell, in less than one cell of a hundred all are.
+AGREE = 0.99
 
 
 def _stored(labels: np.ndarray) -> np.ndarray:
@@ -39,29 +41,37 @@ def _exact_losses(cells: PairCells, i: int, j: int) -> tuple[Fraction, Fraction]
 
 
 def _regions(statement: str, cells: PairCells) -> Finding:
-    """Does the best trained model of every decided cell store the features that the named theory says?
+    """Do the best trained models of the decided cells store the features that the named theory says, and does none contradict it?
 
-    A cell is decided outside the hysteresis band of the exact boundary: within it both states are local minima. A trained model of
-    another kind than the naive theory's, whose exact rational loss is below all three of its losses, is a verified counterexample.
+    A cell is decided outside the hysteresis band of the exact boundary: within it both states are local minima. A trained model that
+    stores other features than the naive theory says, with an exact rational loss below all three of its losses, contradicts it: a
+    verified counterexample. One that stores other features than the exact optimum, and loses more, has not arrived.
     """
     theory = cells.theory
     naive = naive_losses(theory.density, theory.importance)
     candidates = np.array(["only 1", "only 2", "both"])
     regions = {
         "three fixed models": candidates[naive.argmin(0)],
-        "exact optimum": _stored(theory.label),
+        "exact optimum": _stored(pair_phase(theory.weights, resolution=RESOLUTION)),
         "fixed models, density halved": candidates[naive_losses(theory.density / 2, theory.importance).argmin(0)],
     }[statement]
     decided = ~cells.hysteresis
     wrong = decided & (_stored(pair_phase(cells.weights, resolution=RESOLUTION)) != regions)
-    exact = [_exact_losses(cells, i, j) for i, j in np.argwhere(wrong)]
-    verified = sum(trained < fixed for trained, fixed in exact)
     count, total = int(wrong.sum()), int(decided.sum())
     found = f"{total - count} of {total} decided cells agree"
-    if count:
-        found += f"; in {verified} of the other {count} the trained model's exact rational loss is below all three closed forms"
-    grade = Grade.CERTIFIED if verified else Grade.SAMPLED
-    return Finding(count == 0, grade, found + ".", float(-count), "cells disagree")
+    if statement == "exact optimum":
+        against = int((wrong & (cells.loss < theory.loss * (1 - 1e-9))).sum())
+        if count:
+            worst = (cells.loss / theory.loss - 1)[wrong].max()
+            found += f"; the other {count} models lose up to {100 * worst:.2g} % more than the optimum, {against} less"
+        grade = Grade.SAMPLED
+    else:
+        exact = [_exact_losses(cells, i, j) for i, j in np.argwhere(wrong)]
+        against = sum(trained < fixed for trained, fixed in exact)
+        found += f"; in {against} of the other {count} the trained model's exact rational loss is below all three closed forms"
+        grade = Grade.CERTIFIED if against else Grade.SAMPLED
+    share = (total - count) / total
+    return Finding(share >= AGREE and not against, grade, found + ".", share - AGREE, "share of cells to spare")
 
 
 def _trained_regions(statement: str, lab: Lab) -> Finding:
@@ -105,17 +115,18 @@ TRAINED_CLAIMS: tuple[Claim, ...] = (
         id="elhage2022.20",
         locator="Superposition as a phase change, empirical diagram for n = 2, m = 1",
         statement="Trained models fall into the regions of the theoretical diagram.",
-        restatement="On a 21 × 21 grid of p in [0.05, 1], r in [0.1, 10], the best trained model of every decided cell (outside "
-        "the hysteresis of the exact boundary, where both states are local minima) stores the features that the best of the three fixed "
-        "models stores.",
+        restatement="On grids of p in [0.05, 1] (21 × 21) or [0.01, 1] (64 × 64) and r in [0.1, 10], the best trained models of the "
+        "decided cells (outside the hysteresis of the exact boundary, where both states are local minima) store the features that the best of the "
+        "three fixed models stores, and none that stores others has a lower loss.",
         kind="empirical trend",
-        domain="n = 2, m = 1, the grid",
+        domain="n = 2, m = 1, the grids",
         claimed="three fixed models",
         corrected="exact optimum",
         control="fixed models, density halved",
-        correction="Trained models follow the regions of the exact optimum over (W, b) in every decided cell, not those of the "
-        "three fixed models.",
-        tolerance="every decided cell; both features count as stored when the smaller weight exceeds a tenth of the larger",
+        correction="Trained models follow the regions of the exact optimum over (W, b), not those of the three fixed models: between the "
+        "two boundaries they store both features where the fixed models store one, at a verified lower loss.",
+        tolerance="99 % of the decided cells: all models of a cell may be caught elsewhere; both features count as stored when the smaller "
+        "weight exceeds a tenth of the larger",
         checks=(
             Check(
                 "trained models",
@@ -126,8 +137,17 @@ TRAINED_CLAIMS: tuple[Claim, ...] = (
                 tier="slow",
                 seed=0,
             ),
+            Check(
+                "published recipe",
+                "64 × 64 cells of eight models trained by the published recipe (stored; tegum train --refresh phase-2-1), the best per "
+                "cell by exact loss. Deviations are verified with rational losses.",
+                "stochastic gradient descent on samples",
+                _published_regions,
+                independent=True,
+                seed=0,
+            ),
         ),
-        figures=("phase_diagram", "landscape"),
+        figures=("phase_diagram", "published_phases", "landscape"),
     ),
     Claim(
         id="elhage2022.62",

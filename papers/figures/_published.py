@@ -37,7 +37,7 @@ def draw_published_phases(lab: Lab | None = None) -> Figure:
     left.pcolormesh(
         p, weight, codes.T, cmap=colours, vmin=-0.5, vmax=len(names) - 0.5, shading="nearest", rasterized=True
     )
-    left.legend(handles=[Patch(facecolor=COLOURS[k], label=WORDS[k]) for k in names], fontsize=8, loc="center right")
+    left.legend(handles=[Patch(facecolor=COLOURS[k], label=WORDS[k]) for k in names], fontsize=8, loc="lower left")
     left.set_title(f"State of the best of {losses.shape[-1]} trained models", fontsize=10)
     image = middle.pcolormesh(p, weight, arrived.T, vmin=0, vmax=1, cmap="Greys_r", shading="nearest", rasterized=True)
     figure.colorbar(image, ax=middle, label=f"share of models within {100 * ARRIVED:g} % of the optimal loss")

@@ -79,7 +79,8 @@ def test_a_difference_is_seen():
     name = "phase-2-1"
     stored = read_sweep(STORED / f"{name}.zip").load()
     same = compare_preset(name, stored)
-    assert (same.identical, same.close, same.largest, same.agrees) == (1.0, 1.0, 0.0, True)
+    assert (same.identical, same.close, same.agrees) == (1.0, 1.0, True)
+    assert same.largest < 1e-12  # rounding of the means
     assert same.models == stored.loss.size
     part = compare_preset(name, stored.sel(seed=[2]))
     assert part.agrees
