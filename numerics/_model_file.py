@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from numpy import ndarray as Array
 
 from ..theory import CONSTANT, UNIFORM, Features, InputError, Values, beta_values
 from ..theory._checks import real_array
+from ._files import write_atomically
 from ._recipe import MODELS
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def save_models(path: str | os.PathLike[str], models: Models | TrainedModels) ->
         from safetensors.numpy import save
 
         data = save({name: np.ascontiguousarray(a) for name, a in arrays.items()}, {"tegum": header})
-    _write_atomically(path, data)
+    write_atomically(path, data)
 
 
 def load_models(path: str | os.PathLike[str]) -> Models:
@@ -370,17 +370,3 @@ def _oriented(weights: Array, bias: Array, key: str) -> tuple[Float[Array, "*ins
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(map(repr, names[:LISTED])) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a reader, or an interrupt, sees the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -172,7 +172,7 @@ def read_sweep(store: str | os.PathLike[str]) -> xr.Dataset:
 
     path = Path(store)
     manifest = read_manifest(path)
-    dataset = xr.open_zarr(_source(path), chunks=None, consolidated=True).drop_vars(RUN)
+    dataset: xr.Dataset = xr.open_zarr(_source(path), chunks=None, consolidated=True).drop_vars(RUN)
     dataset.attrs = {MANIFEST: manifest}
     return dataset
 

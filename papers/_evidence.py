@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import platform
-import tempfile
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -14,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..numerics._files import write_atomically
 from ..numerics._sweep_manifest import commit
 from ..theory import Grade, InputError
 
@@ -94,20 +94,6 @@ def load_folder(folder: Path) -> list[Evidence]:
 def latest(records: Iterable[Evidence]) -> dict[tuple[str, str, str, str], Evidence]:
     """The newest record per (claim, check, role, statement)."""
     return {(r.claim, r.check, r.role, r.statement): r for r in sorted(records, key=lambda r: r.when)}
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that a reader, or an interrupt, sees the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 @cache

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy import ndarray as Array
 
+from ..numerics._files import write_atomically
 from ..theory import Features, InputError, Optimum, PhaseDiagram, optimal_model, phase_boundary, phase_diagram
-from ._evidence import provenance, write_atomically
+from ._evidence import provenance
 
 STORED = Path(__file__).parent / "runs"
 SCHEMA = "tegum-run/1"

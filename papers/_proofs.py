@@ -7,7 +7,8 @@ from base64 import b85decode, b85encode
 from typing import TYPE_CHECKING, Any
 from zlib import compress, decompress
 
-from ._evidence import hardware, now, versions, write_atomically
+from ..numerics._files import write_atomically
+from ._evidence import hardware, now, versions
 from ._lab import STORED
 
 if TYPE_CHECKING:

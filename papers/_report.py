@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ._evidence import age, hardware, now, versions, write_atomically
+from ..numerics._files import write_atomically
+from ._evidence import age, hardware, now, versions
 from ._registry import sources
 from ._verdict import Status
 from .figures import save_figures

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from ..numerics._files import write_atomically
 from ..theory import InputError
 from ._claim import TIERS, Check, Claim
 from ._evidence import (
@@ -21,7 +22,6 @@ from ._evidence import (
     load_folder,
     now,
     versions,
-    write_atomically,
 )
 from ._lab import Lab
 from ._registry import claims

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import sympy
 
+from ..numerics._files import write_atomically
 from ..theory import closed_forms
-from ._evidence import write_atomically
 
 if TYPE_CHECKING:
     from ..theory import Derivation

@@ -21,6 +21,7 @@ import numpy as np
 from scipy.optimize import brentq, minimize
 
 from .. import theory
+from ..numerics._files import write_atomically
 from ..theory import (
     Features,
     InputError,
@@ -34,7 +35,7 @@ from ..theory import (
     spinodal,
     transitions,
 )
-from ._evidence import hardware, now, versions, write_atomically
+from ._evidence import hardware, now, versions
 from ._lab import STORED
 
 SCHEMA = "tegum-transitions/1"

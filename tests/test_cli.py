@@ -107,9 +107,109 @@ def test_list(capsys):
     assert "sanderson2024.01" in capsys.readouterr().out
 
 
+def notebook(path, n=3, m=2, instances=2):
+    """A state dict as public notebooks have it: W (instances, n, m), b_final (instances, n)."""
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    weights, bias = torch.randn(instances, n, m), torch.zeros(instances, n)
+    torch.save({"W": weights, "b_final": bias}, path)
+    return weights.numpy().swapaxes(1, 2), bias.numpy()
+
+
+def test_foreign_models_are_inspected(capsys):
+    from tegum.theory import Features, expected_loss, optimal_model
+
+    weights, bias = notebook("models.pt")
+    assert main(["inspect", "models.pt", "--density", "0.1,0.5", "--ratio", "0.9", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    features = Features([[0.1], [0.5]], [1.0, 0.9, 0.81])
+    exact = expected_loss(weights.astype(float), bias.astype(float), features)
+    assert [row["loss"] for row in result["models"]] == pytest.approx(exact.tolist(), rel=1e-12)
+    best = optimal_model(Features(0.5, [1.0, 0.9, 0.81]), 2)
+    assert result["models"][1]["optimum"] == pytest.approx(best.loss, rel=1e-6)
+    assert result["models"][1]["excess"] == pytest.approx(exact[1] / best.loss - 1, rel=1e-5)
+    assert main(["inspect", "models.pt", "--density", "0.1", "--importance", "1,0.9,0.81"]) == 0
+    captured = capsys.readouterr()
+    assert "should be" in captured.out
+    assert f"{exact[0]:.8f}" in captured.out
+    Path("one.json").write_text(json.dumps({"W": [[1.0, -1.0]], "b": [0.0, 0.0]}))
+    assert main(["inspect", "one.json", "--density", "0.1"]) == 0
+    assert "antipodal" in capsys.readouterr().out
+
+
+def test_presets_are_listed_trained_and_inspected(capsys, monkeypatch):
+    from dataclasses import replace
+
+    from tegum.numerics import PRESETS, read_sweep
+
+    assert main(["train", "--list"]) == 0
+    assert "phase-3-2             4096 cells x 8" in capsys.readouterr().out
+    preset = PRESETS["phase-2-1"]
+    small = replace(
+        preset, density=(0.1, 0.9), importance=(0.02, 1.0), recipe=replace(preset.recipe, steps=60, batch=64)
+    )
+    monkeypatch.setitem(PRESETS, "phase-2-1", small)
+    assert main(["train", "phase-2-1", "--seeds", "2"]) == 0
+    assert "phase-2-1.zarr: 8 models (2 density, 2 importance, 2 seed" in capsys.readouterr().out
+    assert main(["inspect", "phase-2-1.zarr", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["models"]
+    assert [row["loss"] for row in rows] == pytest.approx(
+        read_sweep("phase-2-1.zarr").loss.values.ravel().tolist(), rel=1e-6
+    )
+    assert {tuple(row["index"][:2]): row["optimum_phase"] for row in rows} == {
+        (0, 0): "only 1",
+        (0, 1): "antipodal",
+        (1, 0): "only 1",
+        (1, 1): "weak",
+    }
+    # Another number of seeds is another sweep, and overwrites nothing.
+    assert main(["train", "phase-2-1", "--seeds", "1"]) == 2
+    assert "holds another sweep: coordinates.seed has 2 entries in the store, now 1" in capsys.readouterr().err
+    assert read_sweep("phase-2-1.zarr").sizes["seed"] == 2
+
+
+def test_figures_are_listed_and_drawn(capsys):
+    assert main(["figures", "--list"]) == 0
+    assert "published_phases" in capsys.readouterr().out
+    assert main(["figures", "count_card"]) == 0
+    assert capsys.readouterr().out.splitlines() == [str(Path("figures") / "count_card.png")]
+    assert Path("figures/count_card.png").stat().st_size > 10_000
+    Path("file").write_text("")
+    assert main(["figures", "count_card", "--out", "file"]) == 2
+    assert "--out must be a folder that can be written" in capsys.readouterr().err
+
+
+def test_bad_model_files_are_named(capsys):
+    notebook("models.pt")
+    notebook("square.pt", n=2, m=2)
+    Path("broken.safetensors").write_bytes(b"no tensors")
+    Path("folder.zarr").mkdir()
+    for arguments, words in (
+        (["models.pt"], "--density must be given: models.pt does not say what its models were trained on"),
+        (["models.pt", "--ratio", "0.9"], "--density must be given with --importance or --ratio"),
+        (["models.pt", "--density", "0.1,0.2,0.3"], "one for each instance, of shape (2,), got 3"),
+        (["models.pt", "--density", "0.1;0.2"], "--density must be numbers separated by commas"),
+        (["models.pt", "--density", "-0.1"], "density must be in (0, 1]"),
+        (["models.pt", "--density", "0.1", "--importance", "1,2"], "--importance must be 3 numbers"),
+        (["models.pt", "--density", "0.1", "--importance", "1,1,1", "--ratio", "1"], "either --importance or --ratio"),
+        (["square.pt", "--density", "0.1"], "rename it to 'weights'"),
+        (["broken.safetensors", "--density", "0.1"], "not a safetensors file"),
+        (["absent.pt", "--density", "0.1"], "is not there"),
+        (["models.csv", "--density", "0.1"], "must end in"),
+        (["folder.zarr"], "is not the store of a sweep"),
+    ):
+        assert main(["inspect", *arguments]) == 2, arguments
+        assert words in capsys.readouterr().err, arguments
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["train"], "PRESET is missing; tegum train --list"),
+        (["train", "phase-21"], "the nearest is 'phase-2-1'"),
+        (["train", "phase-2-1", "--seeds", "-1"], "seeds must be an integer >= 1, got -1"),
+        (["train", "phase-2-1", "--device", "tpu9"], "device must be 'cpu' or 'cuda', got 'tpu9'"),
+        (["figures", "fase_diagram"], "the nearest is 'phase_diagram'"),
         (["count", "0", "--degrees", "1"], "n must be an integer >= 1, got 0"),
         (["count", "10"], "either cosine or degrees, got neither"),
         (["count", "10", "--degrees", "1", "--cosine", "0.1"], "either cosine or degrees, got both"),

@@ -116,8 +116,8 @@ TRAINED_CLAIMS: tuple[Claim, ...] = (
         locator="Superposition as a phase change, empirical diagram for n = 2, m = 1",
         statement="Trained models fall into the regions of the theoretical diagram.",
         restatement="On grids of p in [0.05, 1] (21 × 21) or [0.01, 1] (64 × 64) and r in [0.1, 10], the best trained models of the "
-        "decided cells (outside the hysteresis of the exact boundary, where both states are local minima) store the features that the best of the "
-        "three fixed models stores, and none that stores others has a lower loss.",
+        "decided cells (outside the hysteresis of the exact boundary, where both states are local minima) store the features that the best "
+        "of the three fixed models stores, and none that stores others has a lower loss.",
         kind="empirical trend",
         domain="n = 2, m = 1, the grids",
         claimed="three fixed models",

@@ -54,6 +54,11 @@ def add(command: Command) -> None:
     )
     inspect.add_argument("--importance", metavar="I,I…", help="importance of every feature (all 1)")
     inspect.add_argument("--ratio", type=float, metavar="R", help="importances 1, R, R², … instead")
+    inspect.add_argument(
+        "--search",
+        action="store_true",
+        help="search for the optimum of more than 20 features too: minutes for each density",
+    )
     inspect.add_argument("--json", action="store_true", help="results as JSON on stdout")
 
 
@@ -92,11 +97,13 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
+    import numpy as np
+
     from ..numerics import inspect_models, load_models, preset_models
 
     stored = arguments.file.is_dir() or arguments.file.suffix in (".zarr", ".zip")
     models = preset_models(arguments.file) if stored else load_models(arguments.file)
-    found = inspect_models(models, _features(arguments, models), progress=True)
+    found = inspect_models(models, _features(arguments, models), search=arguments.search or None, progress=True)
     rows = found.rows()
     if arguments.json:
         print(json.dumps({"grade": found.grade.name, "n": models.n, "m": models.m, "models": rows}))
@@ -123,6 +130,8 @@ def _inspect(arguments: argparse.Namespace) -> int:
                     place, row["loss"], *shares, row["phase"], row["optimum_phase"] or "-"
                 )
             )
+    if not np.isfinite(found.optimum).any():
+        print("tegum: the optimum of more than 20 features is searched for with --search only", file=sys.stderr)
     return 0
 
 

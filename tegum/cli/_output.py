@@ -13,7 +13,7 @@ Command = Callable[[str, Callable[[argparse.Namespace], int], str, str], argpars
 
 def write(path: Path, certificate: object) -> None:
     """Write a certificate as JSON; InputError if that is not possible."""
-    from ..papers._evidence import write_atomically
+    from ..numerics._files import write_atomically
     from ..theory import InputError
 
     try:
