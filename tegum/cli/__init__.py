@@ -30,7 +30,8 @@ EXAMPLES = """examples:
   tegum inspect model.safetensors --density 0.1 --ratio 0.9
   tegum figures --out figures               draw theory and trained models
 
-exit codes: 0 as expected, 1 a verdict differs from the recorded one or a certificate does not hold, 2 bad usage, 130 interrupted
+exit codes: 0 as expected, 1 a verdict or model differs from the recorded one or a certificate does not hold, 2 bad usage or
+nowhere to write, 130 interrupted
 """
 
 
@@ -45,8 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"tegum: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("tegum: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"tegum: {stop or 'interrupted'}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # The reader of stdout has gone (`tegum verify | head`); nothing is left to tell it.

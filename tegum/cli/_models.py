@@ -121,15 +121,13 @@ def _inspect(arguments: argparse.Namespace) -> int:
         )
         show({**{key: rows[0][key] for key in keys}, "grade": found.grade.name}, False)
     else:
-        print(f"{'model':<12} {'exact loss':>12} {'excess':>9} {'unsettled':>9}  {'is':<34} should be")
+        width = max(len(row["phase"]) for row in rows)
+        print(f"{'model':<10} {'exact loss':>12} {'excess':>9} {'unsettled':>9}  {'is':<{width}}  should be")
         for row in rows:
-            shares = (f"{row[key]:.2e}" if row[key] is not None else "-" for key in ("excess", "unsettled"))
             place = ",".join(map(str, row["index"]))
-            print(
-                "{:<12} {:>12.8f} {:>9} {:>9}  {:<34} {}".format(
-                    place, row["loss"], *shares, row["phase"], row["optimum_phase"] or "-"
-                )
-            )
+            excess, unsettled = ("-" if row[key] is None else f"{row[key]:.2e}" for key in ("excess", "unsettled"))
+            should = row["optimum_phase"] or "-"
+            print(f"{place:<10} {row['loss']:>12.8f} {excess:>9} {unsettled:>9}  {row['phase']:<{width}}  {should}")
     if not np.isfinite(found.optimum).any():
         print("tegum: the optimum of more than 20 features is searched for with --search only", file=sys.stderr)
     return 0
