@@ -1,12 +1,14 @@
-"""Claims of Elhage et al. 2022, "Toy Models of Superposition": phase diagram, intro figure, feature geometry."""
+"""Claims of Elhage et al. 2022, "Toy Models of Superposition": phase diagrams, geometry of features, uniform superposition."""
 
 from .._claim import Source
 from ._counts import COUNT_CLAIMS
 from ._geometry import GEOMETRY_CLAIMS
+from ._joint import JOINT_CLAIMS
 from ._losses import LOSS_CLAIMS
 from ._optimum import OPTIMUM_CLAIMS
 from ._phases import PHASE_CLAIMS
 from ._trained import TRAINED_CLAIMS
+from ._uniform import UNIFORM_CLAIMS
 
 SOURCE = Source(
     "elhage2022",
@@ -17,7 +19,16 @@ SOURCE = Source(
 )
 CLAIMS = tuple(
     sorted(
-        COUNT_CLAIMS + LOSS_CLAIMS + OPTIMUM_CLAIMS + PHASE_CLAIMS + TRAINED_CLAIMS + GEOMETRY_CLAIMS,
+        (
+            *COUNT_CLAIMS,
+            *LOSS_CLAIMS,
+            *OPTIMUM_CLAIMS,
+            *PHASE_CLAIMS,
+            *TRAINED_CLAIMS,
+            *GEOMETRY_CLAIMS,
+            *JOINT_CLAIMS,
+            *UNIFORM_CLAIMS,
+        ),
         key=lambda claim: claim.id,
     )
 )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from ._counts import draw_count_card as draw_count_card
 from ._counts import draw_counts as draw_counts
 from ._counts import plot_counts as plot_counts
+from ._joint import draw_joint as draw_joint
+from ._joint import plot_joint as plot_joint
 from ._landscape import draw_landscape as draw_landscape
 from ._packings import draw_geometries as draw_geometries
 from ._packings import draw_loss_curves as draw_loss_curves
@@ -19,6 +21,9 @@ from ._phases import plot_boundary as plot_boundary
 from ._phases import plot_excess as plot_excess
 from ._phases import plot_phase_diagram as plot_phase_diagram
 from ._published import draw_published_phases as draw_published_phases
+from ._uniform import draw_uniform as draw_uniform
+from ._uniform import plot_dimensionalities as plot_dimensionalities
+from ._uniform import plot_uniform as plot_uniform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -45,6 +50,17 @@ FIGURES: dict[str, tuple[Callable[[Lab], Figure], str]] = {
         draw_boundary,
         "The importance at which the second feature is stored at all, against density: the exact optimum, and the line on which "
         "the closed-form losses of three fixed models cross.",
+    ),
+    "joint": (
+        draw_joint,
+        "Three features in two dimensions. Areas: how the exact optimum stores them. Dots: the best of eight models by the published recipe. "
+        "Dashed: boundaries of the four fixed models of the closed forms, which leave joint superposition out.",
+    ),
+    "uniform": (
+        draw_uniform,
+        "Uniform superposition, 400 equal features in 30 dimensions. Left: dimensions per feature of trained models, of the best mixture of "
+        "blocks and of the limit of many dimensions; below their exact losses over the better of the two. Right: dimensionality of every "
+        "stored feature of the trained models, and those of regular polytopes.",
     ),
     "loss_curves": (
         draw_loss_curves,

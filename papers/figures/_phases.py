@@ -96,15 +96,14 @@ def _stores_other(labels: np.ndarray, optimal: np.ndarray) -> np.ndarray:
     return other
 
 
-def plot_excess(ax: Axes, theory: PhaseDiagram, run: Run) -> list[Artist]:
-    """Residual of `plot_phase_diagram`: relative excess of the best trained model's exact loss over the optimum, per cell."""
+def plot_excess(ax: Axes, density: np.ndarray, importance: np.ndarray, excess: np.ndarray) -> list[Artist]:
+    """Residual of a phase diagram: relative excess (density, importance) of the best trained model's exact loss over the optimum."""
     from matplotlib.colors import LogNorm
 
-    excess = np.maximum(run.data["loss"] / theory.loss - 1, 1e-7)
     image = ax.pcolormesh(
-        theory.density,
-        theory.importance,
-        excess.T,
+        density,
+        importance,
+        np.maximum(excess, 1e-7).T,
         norm=LogNorm(1e-6, 1e-1),
         cmap="cividis",
         shading="nearest",
@@ -113,7 +112,7 @@ def plot_excess(ax: Axes, theory: PhaseDiagram, run: Run) -> list[Artist]:
     bar = ax.figure.colorbar(image, ax=ax, extend="both")
     bar.set_label("exact loss of the best trained model / optimum - 1", fontsize=9)
     density_ticks(ax)
-    ax.set(yscale="log", xlabel="density p", ylabel="importance of feature 2")
+    ax.set(yscale="log", xlabel="density p")
     ax.set_title("Residual: how far training stays above the optimum", fontsize=10)
     return [image]
 
@@ -149,7 +148,9 @@ def draw_phase_diagram(lab: Lab | None = None) -> Figure:
     low, high = lab.pairs.data["importance"][[0, -1]]
     fine = phase_diagram(np.geomspace(lab.pairs.data["density"][0], 1, 61), np.geomspace(low, high, 61))
     plot_phase_diagram(left, fine, lab.pairs)
-    plot_excess(right, lab.pair_cells.theory, lab.pairs)
+    cells = lab.pair_cells
+    plot_excess(right, cells.theory.density, cells.theory.importance, cells.loss / cells.theory.loss - 1)
+    right.set_ylabel("importance of feature 2")
     return figure
 
 

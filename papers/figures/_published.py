@@ -8,6 +8,7 @@ import numpy as np
 
 from ...theory import pair_phase, phase_boundary
 from .._lab import Lab
+from ._phases import plot_excess
 from ._style import COLOURS, WORDS, density_ticks, new_figure
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ ARRIVED = 0.02
 
 def draw_published_phases(lab: Lab | None = None) -> Figure:
     """State of the best model per cell, share of models that arrive at the optimum, and excess of the best: stored preset phase-2-1."""
-    from matplotlib.colors import ListedColormap, LogNorm
+    from matplotlib.colors import ListedColormap
     from matplotlib.patches import Patch
 
     lab = lab or Lab("fast")
@@ -30,7 +31,6 @@ def draw_published_phases(lab: Lab | None = None) -> Figure:
     names = [name for name in COLOURS if name in labels]
     codes = np.select([labels == name for name in names], range(len(names)))
     arrived = (losses <= (1 + ARRIVED) * optimum[..., None]).mean(-1)
-    excess = np.maximum(cells.loss / optimum - 1, 1e-7)
     figure = new_figure(16, 5.2)
     left, middle, right = figure.subplots(1, 3, sharey=True)
     colours = ListedColormap([COLOURS[name] for name in names])
@@ -42,11 +42,7 @@ def draw_published_phases(lab: Lab | None = None) -> Figure:
     image = middle.pcolormesh(p, weight, arrived.T, vmin=0, vmax=1, cmap="Greys_r", shading="nearest", rasterized=True)
     figure.colorbar(image, ax=middle, label=f"share of models within {100 * ARRIVED:g} % of the optimal loss")
     middle.set_title("How often training arrives at the optimum", fontsize=10)
-    image = right.pcolormesh(
-        p, weight, excess.T, norm=LogNorm(1e-6, 1e-1), cmap="cividis", shading="nearest", rasterized=True
-    )
-    figure.colorbar(image, ax=right, extend="both", label="exact loss of the best model / optimum - 1")
-    right.set_title("Residual: how far the best model stays above", fontsize=10)
+    plot_excess(right, p, weight, cells.loss / optimum - 1)
     for ax, colour in ((left, "black"), (middle, "#d1495b"), (right, "white")):
         _boundaries(ax, p, colour)
         density_ticks(ax)
