@@ -53,14 +53,14 @@ FIGURES: dict[str, tuple[Callable[[Lab], Figure], str]] = {
     ),
     "joint": (
         draw_joint,
-        "Three features in two dimensions. Areas: how the exact optimum stores them. Dots: the best of eight models by the published recipe. "
-        "Dashed: boundaries of the four fixed models of the closed forms, which leave joint superposition out.",
+        "Three features in two dimensions. Areas: how the exact optimum stores them. Dots: the best of eight models by the published "
+        "recipe. Dashed: boundaries of the four fixed models of the closed forms, which leave joint superposition out.",
     ),
     "uniform": (
         draw_uniform,
-        "Uniform superposition, 400 equal features in 30 dimensions. Left: dimensions per feature of trained models, of the best mixture of "
-        "blocks and of the limit of many dimensions; below their exact losses over the better of the two. Right: dimensionality of every "
-        "stored feature of the trained models, and those of regular polytopes.",
+        "Uniform superposition, 400 equal features in 30 dimensions. Left: dimensions per feature of trained models, of the best mixture "
+        "of blocks and of the limit of many dimensions; below their exact losses over the better of the two. Right: dimensionality of "
+        "every stored feature of the trained models, and those of regular polytopes.",
     ),
     "loss_curves": (
         draw_loss_curves,
