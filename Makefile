@@ -50,6 +50,7 @@ stored: $(READY)
 	$(BIN)/python -m tegum.papers.pair_proofs
 	$(BIN)/python -m tegum.papers.pair_runs
 	$(BIN)/python -m tegum.papers.count_runs
+	$(BIN)/python -m tegum.papers.uniform_theory
 	$(BIN)/python -m tegum.papers.preset_runs
 	$(BIN)/python benchmarks/lower_bounds.py
 

@@ -1,4 +1,4 @@
-"""Theory of uniform superposition, n = 400 and m = 30: `python -m tegum.papers.uniform_theory`, some twenty minutes on one core.
+"""Theory of uniform superposition, n = 400 and m = 30: `python -m tegum.papers.uniform_theory`, some ten minutes on one core.
 
 Writes runs/uniform_theory.json of the checkout. Equal features of density p, importance 1. By tegum additivity a product of blocks, f of
 them with k features in d dimensions, loses Σ f ℓ(k, d; p) + dropped · v, v = p/3 - p²/4: the best mixture of the blocks of `BLOCKS` is a
