@@ -310,6 +310,8 @@ def _digest() -> str:
         "_descent",
         "_bfgs",
         "_packing",
+        "_blocks",
+        "_shapes",
         "_geometry",
         "_maps",
         "_features",

@@ -1,20 +1,18 @@
-"""Geometry of weights: feature dimensionality, dimensions per feature, and the blocks a packing is made of."""
+"""Geometry of weights: feature dimensionality, dimensions per feature, and the blocks of a model in words."""
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray as Array
 
+from ._blocks import find_blocks, put_in_words
 from ._checks import InputError, real_array
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-NAMES = {(1, 1): "dedicated", (2, 1): "digon", (3, 2): "triangle", (4, 3): "tetrahedron", (5, 2): "pentagon"}
 
 
 def feature_dimensionality(weights: ArrayLike) -> Float[Array, "*instances n"]:
@@ -53,35 +51,28 @@ def dimensions_per_feature(weights: ArrayLike) -> Float[Array, "*instances"]:
     return ratio
 
 
-def describe_geometry(weights: ArrayLike, *, tolerance: float = 0.15) -> str:
+def describe_geometry(weights: ArrayLike) -> str:
     """The blocks of one weight matrix in words, e.g. '2 digons, 1 dropped'.
 
-    A feature is dropped when its norm is below half the largest. The others fall into blocks, the connected components of
-    |cos(W_i, W_j)| > tolerance; a block of k features of numerical rank d is named (k, d). The default tolerance lies between the
-    noise of a trained model and the smallest non-zero |cos| of the named shapes, cos 72° = 0.309.
+    weights (m, n). A feature is dropped when its norm is at most half the largest. The others fall into blocks: those with |cos| > 0.3 are
+    together, and so are those that share dimensions in spite of smaller cosines, as the vertices of a large simplex. k unit vectors of
+    rank d have the name of a polytope whose Gram matrix is within a sine of 0.2 of theirs: dedicated (1, 1), digon, triangle, tetrahedron,
+    5-cell, 5-simplex and so on (k, k-1), pentagon, hexagon and so on (k, 2), square antiprism (8, 3), rectified 5-cell (10, 4),
+    icosahedron (12, 3), 5-demicube (16, 5), 2_21 polytope (27, 6). Other blocks are a '(k, d) block': irregular ones, parallel features.
+
+    `numerics.classify_geometry` is the same for batches, with the features, rank and symmetry error of every block.
+    Grade NUMERIC: names are by tolerance. Source of the blocks: Elhage et al. 2022. Raises InputError.
 
     >>> describe_geometry([[1.0, -1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]])
     '1 dedicated, 1 digon, 1 dropped'
+    >>> describe_geometry([[1.0, 1.0]])
+    '1 (2, 1) block'
     """
     w = _weights(weights)
     if w.ndim != 2:
         raise InputError(f"weights must have shape (m, n) for one model, got {w.shape}")
-    norm = np.linalg.norm(w, axis=0)
-    kept = [int(i) for i in np.flatnonzero((norm > 0.5 * norm.max()) & (norm > 0))]
-    unit = w / np.where(norm == 0, 1, norm)
-    linked = np.abs(unit.T @ unit) > tolerance
-    counts: Counter[tuple[int, str]] = Counter()
-    while kept:
-        block, frontier = set[int](), {kept[0]}
-        while frontier:
-            block |= frontier
-            frontier = {j for i in frontier for j in kept if linked[i, j]} - block
-        kept = [i for i in kept if i not in block]
-        rank = int((np.linalg.svd(unit[:, sorted(block)], compute_uv=False) > tolerance).sum())
-        counts[len(block), NAMES.get((len(block), rank), f"({len(block)}, {rank}) block")] += 1
-    dropped = w.shape[1] - sum(k * c for (k, _), c in counts.items())
-    words = [f"{c} {name}{'s' if c > 1 and name != 'dedicated' else ''}" for (_, name), c in sorted(counts.items())]
-    return ", ".join(words + ([f"{dropped} dropped"] if dropped else []))
+    (words,) = put_in_words(find_blocks(w[None]))
+    return words
 
 
 def _weights(weights: ArrayLike) -> Float[Array, "*instances m n"]:

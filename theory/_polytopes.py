@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations, product
 from typing import TYPE_CHECKING
 
 import sympy
@@ -41,6 +42,36 @@ def _square_antiprism() -> sympy.Matrix:
     return sympy.Matrix([[r * sympy.cos(t), r * sympy.sin(t), z] for t, z in rings]).T
 
 
+def _rectified_5_cell() -> sympy.Matrix:
+    """Midpoints of the edges of the 5-cell."""
+    simplex = _simplex(5)
+    edges = [simplex.col(i) + simplex.col(j) for i, j in combinations(range(5), 2)]
+    return sympy.Matrix.hstack(*edges) * sympy.sqrt(sympy.Rational(2, 3))
+
+
+def _icosahedron() -> sympy.Matrix:
+    """Four vertices ±1, ±φ in each coordinate plane, φ the golden ratio."""
+    golden = (1 + sympy.sqrt(5)) / 2
+    plane = [[sympy.Integer(0), s, t * golden] for s, t in product((1, -1), repeat=2)]
+    vertices = sympy.Matrix([v[-i:] + v[:-i] for i in range(3) for v in plane])
+    # 1/√(1 + φ²), which sympy would leave as a root within a root.
+    return vertices.T * sympy.sqrt((5 - sympy.sqrt(5)) / 10)
+
+
+def _demicube() -> sympy.Matrix:
+    """Vertices of the cube in five dimensions with an even number of coordinates below zero."""
+    corners = [c for c in product((1, -1), repeat=5) if c.count(-1) % 2 == 0]
+    return sympy.Matrix(corners).T / sympy.sqrt(5)
+
+
+def _gosset() -> sympy.Matrix:
+    """The 27 vertices of 2_21 in layers along one axis: an apex, a 5-demicube, a cross-polytope (one weight of E6 for each)."""
+    one, cube, cross = sympy.eye(5), _demicube(), sympy.sqrt(3) / 2
+    side = sympy.Matrix.hstack(sympy.zeros(5, 1), cube * sympy.sqrt(15) / 4, cross * one, -cross * one)
+    height = [sympy.Integer(1)] + [sympy.Rational(1, 4)] * 16 + [sympy.Rational(-1, 2)] * 10
+    return sympy.Matrix.vstack(side, sympy.Matrix([height]))
+
+
 def tegum_product(*blocks: sympy.Matrix) -> sympy.Matrix:
     """Tegum product: the blocks side by side in mutually orthogonal subspaces."""
     return sympy.diag(*blocks)
@@ -56,6 +87,10 @@ POLYTOPES: dict[str, Callable[[], sympy.Matrix]] = {
     "octahedron": lambda: tegum_product(_simplex(2), _simplex(2), _simplex(2)),
     "triangular bipyramid": lambda: tegum_product(_simplex(3), _simplex(2)),
     "square antiprism": _square_antiprism,
+    "rectified 5-cell": _rectified_5_cell,
+    "icosahedron": _icosahedron,
+    "5-demicube": _demicube,
+    "2_21 polytope": _gosset,
 }
 
 
@@ -80,6 +115,6 @@ def exact_dimensionality(vectors: sympy.Matrix) -> list[sympy.Expr]:
     >>> exact_dimensionality(polytope("triangle"))
     [2/3, 2/3, 2/3]
     """
-    gram = vectors.T * vectors
+    gram = (vectors.T * vectors).expand()
     n = gram.shape[0]
     return [sympy.radsimp(sympy.simplify(gram[i, i] ** 2 / sum(gram[i, j] ** 2 for j in range(n)))) for i in range(n)]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 # Every STRIDE-th density and importance of the preset (64 of each): both ends are among them.
 STRIDE = 3
-# A column below a tenth of the longest is noise of training; features with |cos| above 0.15 are linked, as in `describe_geometry`.
+# A column below a tenth of the longest is noise of training; features with |cos| above 0.15 are linked.
 RESOLUTION, LINKED = 0.1, 0.15
 # Share of the decided cells that must agree. Where a random start finds the best state with chance 1/3, eight miss it in 4 % of cells.
 AGREEING = 0.95

@@ -10,18 +10,19 @@ import pytest
 from tegum.papers import Status, claims, verify
 from tegum.papers._evidence import RECORDED, age, append_evidence, load_folder, read_evidence
 from tegum.papers._lab import STORED, load_run, save_run
+from tegum.papers.figures import FIGURES
 from tegum.papers.record import record
 from tegum.theory import InputError
 
 QUICK = ["lieberum2022.01", "jensen2024.28"]
-FIGURES = {"phase_diagram", "boundary", "loss_curves", "geometries", "landscape", "proved_phases"}
+SHOWN = ["elhage2022.61", "elhage2022.10", "elhage2022.20", "elhage2022.21", "elhage2022.25", "sanderson2024.01"]
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    """A report on five claims, which between them show every figure, drawn from the recorded models."""
+    """A report on eight claims, which between them show every figure, drawn from the recorded models."""
     out = tmp_path_factory.mktemp("report")
-    return verify([*QUICK, "elhage2022.61", "elhage2022.10", "elhage2022.20"], out=out)
+    return verify([*QUICK, *SHOWN], out=out)
 
 
 class Links(HTMLParser):
@@ -38,12 +39,15 @@ def test_report_is_whole(report):
     assert {r.claim.id: r.verdict.status for r in report.results} == {
         "elhage2022.10": Status.SUPPORTED,
         "elhage2022.20": Status.CORRECTED,
+        "elhage2022.21": Status.CORRECTED,
+        "elhage2022.25": Status.SUPPORTED,
         "elhage2022.61": Status.CORRECTED,
         "lieberum2022.01": Status.CORRECTED,
         "jensen2024.28": Status.CORRECTED,
+        "sanderson2024.01": Status.CORRECTED,
     }
     pages = [report.out / "index.html", *sorted((report.out / "claims").glob("*.html"))]
-    assert len(pages) == 6
+    assert len(pages) == 9
     for page in pages:
         text = page.read_text(encoding="utf-8")
         links = Links()
@@ -54,7 +58,7 @@ def test_report_is_whole(report):
         assert "{{" not in text
     assert "lieberum2022.01" in (report.out / "report.md").read_text(encoding="utf-8")
     assert not list(report.out.rglob("*.tmp"))
-    assert {p.stem for p in (report.out / "figures").iterdir()} == FIGURES
+    assert {p.stem for p in (report.out / "figures").iterdir()} == set(FIGURES)
     for name in FIGURES:
         assert (report.out / "figures" / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
 

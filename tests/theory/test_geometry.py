@@ -33,6 +33,10 @@ TABLE = {
     "octahedron": [HALF] * 6,
     "triangular bipyramid": [THIRD2] * 3 + [HALF] * 2,
     "square antiprism": [sympy.Rational(3, 8)] * 8,
+    "rectified 5-cell": [sympy.Rational(2, 5)] * 10,
+    "icosahedron": [sympy.Rational(1, 4)] * 12,
+    "5-demicube": [sympy.Rational(5, 16)] * 16,
+    "2_21 polytope": [sympy.Rational(2, 9)] * 27,
 }
 
 
@@ -74,18 +78,49 @@ def test_dimensions_per_feature_of_stacked_instances():
         feature_dimensionality([1.0, 2.0])
 
 
-@pytest.mark.parametrize("name", ["digon", "triangle", "tetrahedron", "pentagon"])
+@pytest.mark.parametrize("name", sorted(set(TABLE) - {"square", "octahedron", "triangular bipyramid"}))
 def test_geometry_of_planted_blocks_under_noise(name):
     w = np.array(polytope(name).evalf(), dtype=float)
     noisy = w + 0.03 * np.random.default_rng(0).standard_normal(w.shape)
     assert describe_geometry(noisy) == f"1 {name}"
 
 
-def test_geometry_words():
-    two = np.array(tegum_product(polytope("digon"), polytope("digon")).evalf(), dtype=float)
-    assert describe_geometry(np.concatenate([two, np.zeros((2, 1))], 1)) == "2 digons, 1 dropped"
-    assert describe_geometry(np.zeros((2, 3))) == "3 dropped"
-    assert describe_geometry(np.array(polytope("hexagon").evalf(), dtype=float)) == "1 (6, 2) block"
+def angles(*degrees):
+    turn = np.radians(degrees)
+    return np.array([np.cos(turn), np.sin(turn)])
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        # Parallel features are no digon, five of six vertices no pentagon, two features at 120° no triangle.
+        ([[1.0, 1.0]], "1 (2, 1) block"),
+        (angles(0, 60, 120, 180, 240), "1 (5, 2) block"),
+        (angles(0, 72, 144, 216, 288), "1 pentagon"),
+        (angles(0, 120), "1 (2, 2) block"),
+        # Blocks askew are blocks: |cos| is 0.21 at 78°, 0.34 at 70°.
+        (angles(0, 180, 78, 258), "2 digons"),
+        (angles(0, 180, 70, 250), "1 (4, 2) block"),
+        # The cosines of nine vertices of a simplex are 1/8.
+        (np.eye(9) - 1 / 9, "1 8-simplex"),
+        (np.kron(np.eye(2), np.eye(6) - 1 / 6), "2 5-simplices"),
+        (np.zeros((2, 3)), "3 dropped"),
+        ([[1.0, -1.0, 0, 0, 0.5], [0, 0, 2.0, -2.0, 0]], "1 digon, 3 dropped"),
+        ([[1.0, -1.0, 0, 0, 0.5], [0, 0, 1.9, -1.9, 0]], "2 digons, 1 dropped"),
+    ],
+)
+def test_geometry_words(weights, words):
+    assert describe_geometry(weights) == words
+
+
+def test_geometry_of_products():
+    """In the order of their sizes; the square and the octahedron are digons."""
+    parts = [polytope(name) for name in ("triangle", "hexagon", "square", "digon", "triangle")]
+    w = np.array(tegum_product(*parts).evalf(), dtype=float)
+    assert describe_geometry(np.concatenate([w, np.zeros((len(w), 1))], 1)) == (
+        "3 digons, 2 triangles, 1 hexagon, 1 dropped"
+    )
+    assert describe_geometry(np.array(polytope("octahedron").evalf(), dtype=float)) == "3 digons"
     with pytest.raises(InputError, match="one model"):
         describe_geometry(np.zeros((2, 2, 3)))
 
