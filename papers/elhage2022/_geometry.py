@@ -156,7 +156,8 @@ GEOMETRY_CLAIMS: tuple[Claim, ...] = (
         domain="S = 0, 0.8, 0.9",
         claimed=INTRO,
         control={**INTRO, "0.8": "1 pentagon"},
-        tolerance="geometry by name; features with |cos| above 0.3 are linked, and the sine between the Gram matrices of a block and its polytope is at most 0.2",
+        tolerance="geometry by name; features with |cos| above 0.3 are linked; a block and its polytope differ by at most 0.2 in the sine "
+        "between their Gram matrices",
         checks=(
             Check(
                 "exact optimum",
