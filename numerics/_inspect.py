@@ -16,7 +16,6 @@ from ..theory import (
     Features,
     Grade,
     InputError,
-    describe_geometry,
     expected_loss,
     feature_dimensionality,
     lower_bound,
@@ -32,6 +31,7 @@ from ..theory._loss import model_gradient
 from ..theory._method import is_exact
 from ..theory._vertex import VERTEX_N
 from ._basins import settle
+from ._classify import classify_geometry
 from ._model_file import Models, fit
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 # A second weight below this fraction of the first counts as none: trained weights are noisy.
 RESOLUTION = 0.1
-# Features with a norm below this fraction of the largest count as dropped, as in `describe_geometry`.
+# Features with a norm below this fraction of the largest count as dropped, as in `classify_geometry`.
 DROPPED = 0.5
 # Beyond so many features the optimum is not searched for unless asked.
 SEARCHED = 20
@@ -57,7 +57,7 @@ class Inspection:
     nearest    loss of the minimum that descent of the exact loss reaches from the model; converged: whether it did within its
                evaluations, which beyond some 30 features it may not: then the loss it came to
     search     loss that the search for the optimum found; optimum: the lower of it and of all `nearest` on the same features
-    geometry, optimum_geometry: in words, see `describe_geometry`
+    geometry, optimum_geometry: in words, see `classify_geometry`
     phase, optimum_phase: the state the model is in and the one it should be in. Two equally dense, independent, uniform features in
                one dimension: that of `pair_phase`, a ratio of weights below 0.1 counting as none stored. Else the geometries.
     boundary   of such pairs, the ratio of the smaller to the larger importance at which the optimum changes, `phase_boundary`;
@@ -325,11 +325,14 @@ def _missed(optimum: Array, search: Array, ignored: Array, features: Features) -
 
 def _described(w: Float[Array, "k m n"], pair: Bool[Array, " k"]) -> tuple[Array, Array]:
     """Geometry and phase in words; '' where the weights are NaN."""
-    geometry = [describe_geometry(x) if not np.isnan(x[0, 0]) else "" for x in w]
-    phase = list(geometry)
-    for i in np.flatnonzero(pair):
-        phase[i] = str(pair_phase(w[i, 0], resolution=RESOLUTION))
-    return np.array(geometry), np.array(phase)
+    known = ~np.isnan(w[:, 0, 0])
+    geometry = np.full(len(w), "", dtype=object)
+    if known.any():
+        geometry[known] = classify_geometry(w[known]).words
+    phase = geometry.copy()
+    if pair.any():
+        phase[pair] = pair_phase(w[pair, 0], resolution=RESOLUTION)
+    return geometry.astype(str), phase.astype(str)
 
 
 def _largest_cosine(w: Float[Array, "k m n"], square: Float[Array, "k n"]) -> Float[Array, " k"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from jaxtyping import Float
 from numpy import ndarray as Array
 from torch import Tensor
 
-from ..theory import Features, expected_loss, linear_loss, rectified_loss
+from ..theory import Features, InputError, expected_loss, linear_loss, rectified_loss
 from ..theory._descent import descend
 from . import _kernels
 from ._recipe import MODELS, WEIGHT_DECAY, Model, Recipe
@@ -220,12 +221,17 @@ def bfgs(state: State, recipe: Recipe) -> None:
 
 
 def population_loss(state: State, name: str) -> tuple[Float[Array, " k"], Float[Array, " k"]]:
-    """Loss of every model on its features and its standard error: 0 where the theory knows the loss, else from 262,144 fresh samples."""
+    """Loss of every model on its features and its standard error: 0 where the theory knows the loss, else from 262,144 fresh samples.
+
+    NaN for models that have diverged.
+    """
     model = MODELS[name]
     if model.exact:
-        encoder, bias = state.encoder.astype(float), state.bias.astype(float)
-        relu = name == "relu"
-        loss = expected_loss(encoder, bias, state.features) if relu else exact_gradient(state, model)[0]
+        finite = np.flatnonzero(np.isfinite(state.encoder).all((1, 2)) & np.isfinite(state.bias).all(1))
+        finite = finite[np.isfinite(state.decoder[finite]).all((1, 2))]
+        loss = np.full(len(state), np.nan)
+        if len(finite):
+            loss[finite] = _exact_loss(state if len(finite) == len(state) else state.take(finite), name)
         return loss, np.zeros(len(state))
     problem = Problem.of(state.features, str(state.encoder.dtype), signed=model.absolute)
     losses = np.empty((len(state), EVALUATION))
@@ -234,3 +240,19 @@ def population_loss(state: State, name: str) -> tuple[Float[Array, " k"], Float[
         state.keys, EVALUATION_START, EVALUATION_BATCH, problem.arrays(), problem.law, tuple(model), weights, losses
     )
     return losses.mean(1), losses.std(1, ddof=1) / np.sqrt(EVALUATION)
+
+
+def _exact_loss(state: State, name: str) -> Float[Array, " k"]:
+    """Exact losses to 1e-9, or as accurately as float64 can for weights and importances of such a size."""
+    if name != "relu":
+        return exact_gradient(state, MODELS[name])[0]
+    encoder, bias = state.encoder.astype(float), state.bias.astype(float)
+    try:
+        return expected_loss(encoder, bias, state.features)
+    except InputError:
+        if len(state) > 1:  # one of them is too large; it must not change the others
+            return np.concatenate([_exact_loss(state.take(slice(k, k + 1)), name) for k in range(len(state))])
+    for power in range(-8, 300):
+        with contextlib.suppress(InputError):
+            return expected_loss(encoder, bias, state.features, atol=10.0**power)
+    return np.full(1, np.nan)

@@ -46,7 +46,7 @@ class TrainedModels:
 
     weights (..., replicas, m, n), bias (..., replicas, n); decoder (..., replicas, n, m), or None where it is the transposed weights.
     loss, loss_error (..., replicas): the population loss of the final weights, *exact* with error 0, not a batch estimate, unless a
-    hidden ReLU leaves only fresh samples and their standard error. grade: NUMERIC or SAMPLED accordingly.
+    hidden ReLU leaves only fresh samples and their standard error; NaN if it diverged. grade: NUMERIC or SAMPLED accordingly.
     taken (..., replicas): steps until the early stop. recorded (times,): steps at which history and history_error
     (..., replicas, times) are the population loss; NaN after a stop. settings: everything needed to repeat the run.
     """
@@ -66,8 +66,8 @@ class TrainedModels:
     settings: dict[str, Any] = field(repr=False)
 
     def best(self) -> tuple[Float[Array, "*instances m n"], Float[Array, "*instances n"], Float[Array, "*instances"]]:
-        """Weights, bias and loss of the replica with the lowest loss, per instance."""
-        index = self.loss.argmin(-1)
+        """Weights, bias and loss of the replica with the lowest loss, per instance; one that diverged only if all did."""
+        index = np.where(np.isnan(self.loss), np.inf, self.loss).argmin(-1)
         at = np.take_along_axis
         return (
             at(self.weights, index[..., None, None, None], -3)[..., 0, :, :],

@@ -311,6 +311,20 @@ def test_progress_goes_to_stderr(capsys):
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
 
 
+def test_a_model_that_diverges_leaves_the_others_alone():
+    """Weights grow until they are not finite, or too large for the accuracy that losses have otherwise."""
+    wild = Features(0.1, np.concatenate([np.ones((2, 20)), np.full((1, 20), 1e6)]))
+    run = train(wild, 5, steps=20, batch=32)
+    assert np.isfinite(run.loss).all()
+    alone = train(Features(0.1, np.ones((2, 20))), 5, steps=20, batch=32)
+    assert np.array_equal(run.loss[:2], alone.loss)
+    exact = expected_loss(run.weights[2, 0], run.bias[2, 0], Features(0.1, n=20))
+    assert run.loss[2, 0] == pytest.approx(1e6 * exact, rel=1e-6)
+    lost = train(Features(0.1, n=20), 5, steps=50, batch=32, learning_rate=1e6, replicas=2)
+    assert np.isnan(lost.loss).all()
+    assert np.isnan(lost.best()[2])
+
+
 @pytest.mark.gpu
 @needs_cuda
 def test_cuda_reaches_the_same_optimum():
