@@ -170,7 +170,7 @@ def _joint_is_better(statement: str, lab: Lab) -> Finding:
         return Finding(None, Grade.NUMERIC, "No joint model was shown to be better than all four candidates.")
     words = (
         f"At p = {p}, I = 1 the joint model W = {[[str(x) for x in row] for row in model[:2]]}, b = {[str(x) for x in model[2]]} loses "
-        f"{float(loss):.6f}; every model with a digon or a dropped feature loses more than {float(level):.4f}. The map has {stated}"
+        f"{float(loss):.6f}; every model with a digon or a dropped feature loses more than {float(level):.4f}. In the map it is: {stated}"
     )
     gap = float(level - loss)
     return Finding(stated == JOINT, Grade.EXACT, words + ".", gap if stated == JOINT else -gap, "loss, at least")
