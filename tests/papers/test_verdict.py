@@ -92,8 +92,12 @@ def test_ids_are_unique_and_every_claim_has_a_control_that_differs():
             assert json.loads(json.dumps(statement)) == statement
 
 
+# Samples contradict these, which refutes nothing: they stay undecided, and visible.
+OPEN = {"elhage2022.29"}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("claim", claims(), ids=lambda c: c.id)
+@pytest.mark.parametrize("claim", [c for c in claims() if c.id not in OPEN], ids=lambda c: c.id)
 def test_every_verdict_turns_over_when_the_control_takes_its_place(claim, lab):
     """The statement that carries the verdict and the control exchange places; checks run anew on recorded models."""
     roles = {"corrected": claim.control} if claim.corrected is not None else {"claimed": claim.control}
@@ -108,7 +112,20 @@ def test_every_verdict_turns_over_when_the_control_takes_its_place(claim, lab):
         assert found["turned"].status in (Status.REFUTED, Status.UNDECIDED)
 
 
-def test_recorded_evidence_settles_every_claim():
+@pytest.mark.parametrize("claim", claims(sorted(OPEN)), ids=lambda c: c.id)
+def test_what_is_open_could_have_been_settled(claim, lab):
+    """Its checks reject the statement without a verified counterexample, accept what was seen, and tell that from the control."""
+
+    def status(one):
+        return derive(one, [run_check(one, c, role, lab, "") for c in one.checks for role in one.statements]).status
+
+    seen = dataclasses.replace(claim, claimed=claim.corrected, corrected=None)
+    assert status(claim) is Status.UNDECIDED
+    assert status(seen) is Status.SUPPORTED
+    assert status(dataclasses.replace(seen, claimed=claim.control, control=claim.corrected)) is not Status.SUPPORTED
+
+
+def test_recorded_evidence_settles_every_claim_but_the_open_ones():
     """The record is read, every claim is on it, and at least two of them are found wrong."""
     records = latest(load_folder(RECORDED))
     verdicts = {}
@@ -116,7 +133,7 @@ def test_recorded_evidence_settles_every_claim():
         wanted = [(claim.id, c.name, r, json.dumps(s)) for c in claim.checks for r, s in claim.statements.items()]
         assert all(key in records for key in wanted), f"{claim.id} is not on record; run make record"
         verdicts[claim.id] = derive(claim, [records[key] for key in wanted]).status
-    assert Status.UNDECIDED not in verdicts.values()
+    assert {claim for claim, status in verdicts.items() if status is Status.UNDECIDED} == OPEN
     assert sum(v in (Status.CORRECTED, Status.REFUTED) for v in verdicts.values()) >= 2
 
 
