@@ -129,6 +129,7 @@ def save_models(path: str | os.PathLike[str], models: Models | TrainedModels) ->
 
     Raises InputError for another suffix, or values and source that a file cannot hold.
 
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save_models(f"{folder}/pair.json", Models([[1.0, -1.0]], features=Features(0.1, n=2)))
     ...     load_models(f"{folder}/pair.json").features
