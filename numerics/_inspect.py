@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -32,6 +31,7 @@ from ..theory._method import is_exact
 from ..theory._vertex import VERTEX_N
 from ._basins import settle
 from ._classify import classify_geometry
+from ._instances import flatten, take
 from ._model_file import Models, fit
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Inspection:
         Raises InputError as `tegum.theory.lower_bound` does: for groups, values that are not uniform, more than 8 features.
         """
         shape = self.loss.shape
-        flat = _flat(self.features, shape)
+        flat = flatten(self.features, shape)
         bounds = np.empty(len(flat.density))
         for which, one in _distinct(flat):
             bounds[which] = lower_bound(one, self.m).value
@@ -188,7 +188,7 @@ def inspect_models(
         )
     restarts = whole("restarts", restarts, 0)
     searched = n <= SEARCHED if search is None else search
-    flat = _flat(features, shape)
+    flat = flatten(features, shape)
     k = len(flat.density)
     w = np.broadcast_to(models.weights, (*shape, m, n)).reshape(k, m, n)
     b = np.broadcast_to(models.bias, (*shape, n)).reshape(k, n)
@@ -294,7 +294,7 @@ def _settled(
                 row = block[which]
                 scale, whole = stretch[row][:, None], unit[row, None]
                 y = x.reshape(-1, m + 1, n) / scale
-                part = _part(features, row)
+                part = take(features, row)
                 loss, d_weights, d_bias = model_gradient(y[:, :m], y[:, m], part, accuracy * whole)
                 gradient = np.concatenate([d_weights, d_bias[:, None]], 1) / scale
                 return loss / unit[row], gradient.reshape(len(x), -1) / whole
@@ -345,29 +345,12 @@ def _largest_cosine(w: Float[Array, "k m n"], square: Float[Array, "k n"]) -> Fl
     return np.where(largest < 0, np.nan, np.minimum(largest, 1.0))
 
 
-def _flat(features: Features, shape: tuple[int, ...]) -> Features:
-    """Features (k, n) of the k models with these leading axes."""
-    flat = copy(features)
-    flat.density, flat.importance = (
-        np.ascontiguousarray(np.broadcast_to(a, (*shape, features.n)).reshape(-1, features.n))
-        for a in (features.density, features.importance)
-    )
-    return flat
-
-
-def _part(features: Features, which: Array | int) -> Features:
-    """Some instances of features (k, n)."""
-    part = copy(features)
-    part.density, part.importance = features.density[which], features.importance[which]
-    return part
-
-
 def _distinct(features: Features) -> list[tuple[Array, Features]]:
     """The distinct instances of features (k, n), each with the positions at which it occurs."""
     both = np.concatenate([features.density, features.importance], axis=1)
     _, first, inverse = np.unique(both, axis=0, return_index=True, return_inverse=True)
     order = np.split(np.argsort(inverse, kind="stable"), np.cumsum(np.bincount(inverse))[:-1])
-    return [(which, _part(features, int(at))) for which, at in zip(order, first, strict=True)]
+    return [(which, take(features, int(at))) for which, at in zip(order, first, strict=True)]
 
 
 def _over(loss: Array, least: Array, ignored: Array) -> Float[Array, "*instances"]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +16,7 @@ from numpy import ndarray as Array
 from ..theory import CONSTANT, UNIFORM, Features, InputError, Values, beta_values
 from ..theory._checks import real_array
 from ._files import write_atomically
+from ._instances import add_axis
 from ._recipe import MODELS
 
 if TYPE_CHECKING:
@@ -98,10 +98,8 @@ class Models:
     @staticmethod
     def of(run: TrainedModels) -> Models:
         """What `train` returned: its final models, features (one axis more, for the replicas) and settings."""
-        features = copy(run.features)
-        features.density, features.importance = (a[..., None, :] for a in (features.density, features.importance))
         model = str(run.settings["model"])
-        return Models(run.weights, run.bias, run.decoder, features, model, {"trained": run.settings})
+        return Models(run.weights, run.bias, run.decoder, add_axis(run.features), model, {"trained": run.settings})
 
 
 def fit(features: Features, models: Models) -> tuple[int, ...]:

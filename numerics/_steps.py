@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
-from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +15,7 @@ from torch import Tensor
 from ..theory import Features, InputError, expected_loss, linear_loss, rectified_loss
 from ..theory._descent import descend
 from . import _kernels
+from ._instances import take
 from ._recipe import MODELS, WEIGHT_DECAY, Model, Recipe
 from ._streams import Problem, TorchSampler, initial_weights, stream_keys
 
@@ -75,13 +75,6 @@ class State:
         if part is not self:
             for mine, other in ((self.encoder, part.encoder), (self.decoder, part.decoder), (self.bias, part.bias)):
                 mine[where] = other
-
-
-def take(features: Features, part: slice | Array) -> Features:
-    """Some of the instances of features (k, n)."""
-    out = copy(features)
-    out.density, out.importance = features.density[part], features.importance[part]
-    return out
 
 
 def compiled_steps(state: State, recipe: Recipe, first: int, last: int) -> None:

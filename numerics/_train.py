@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from copy import copy
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from tqdm import tqdm
 
 from ..theory import Features, Grade, InputError
 from ..theory._checks import whole
+from ._instances import add_axis, flatten
 from ._recipe import MODELS, Recipe
 from ._steps import State, bfgs, compiled_steps, exact_steps, population_loss, torch_steps
 
@@ -247,11 +247,7 @@ def _instances(features: Features, seed: ArrayLike, replicas: int) -> tuple[Feat
             f"seed of shape {seeds.shape} does not fit the leading axes {features.density.shape[:-1]} of features"
         ) from None
     shape = (*leading, replicas)
-    flat = copy(features)
-    flat.density, flat.importance = (
-        np.ascontiguousarray(np.broadcast_to(a[..., None, :], (*shape, features.n)).reshape(-1, features.n))
-        for a in (features.density, features.importance)
-    )
+    flat = flatten(add_axis(features), shape)
     each = np.broadcast_to(seeds[..., None] + np.arange(replicas), shape)
     return flat, each.reshape(-1), shape
 

@@ -9,7 +9,7 @@ import numpy as np
 from .._lab import Lab
 from ..elhage2022._joint import exact_diagram, fixed_models, storage, thinned
 from ._phases import plot_excess
-from ._style import density_ticks, new_figure
+from ._style import density_ticks, model_keys, new_figure, plot_models
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -59,21 +59,8 @@ def plot_joint(ax: Axes, optimum: GeometryDiagram, trained: np.ndarray) -> list[
         )
     ]
     density_ticks(ax)
-    x, y = np.meshgrid(p, r, indexing="ij")
-    artists.append(
-        ax.scatter(
-            x,
-            y,
-            c=[COLOURS[k] for k in trained.ravel()],
-            s=20,
-            edgecolors="#222222",
-            linewidths=0.5,
-            zorder=3,
-            clip_on=False,
-        )
-    )
     odd = trained != exact
-    artists.append(ax.scatter(x[odd], y[odd], s=70, facecolors="none", edgecolors="#d100d1", linewidths=1.5, zorder=4))
+    artists += plot_models(ax, p, r, [COLOURS[k] for k in trained.ravel()], odd)
     fine_p, fine_r = np.geomspace(p[0], p[-1], 400), np.geomspace(r[0], r[-1], 400)
     fixed, _ = fixed_models(fine_p, fine_r)
     for name in np.unique(fixed):
@@ -86,19 +73,7 @@ def plot_joint(ax: Axes, optimum: GeometryDiagram, trained: np.ndarray) -> list[
     ]
     keys += [
         Line2D([], [], color="black", lw=1.6, ls="--", label="boundaries of the four fixed models"),
-        Line2D(
-            [], [], marker="o", ls="", markerfacecolor="white", markeredgecolor="#222222", label="best trained model"
-        ),
-        Line2D(
-            [],
-            [],
-            marker="o",
-            ls="",
-            markersize=9,
-            markerfacecolor="none",
-            markeredgecolor="#d100d1",
-            label=f"stores otherwise than the optimum ({int(odd.sum())} of {odd.size})",
-        ),
+        *model_keys(odd, "stores otherwise than the optimum"),
     ]
     artists.append(ax.legend(handles=keys, loc="upper left", fontsize=8, framealpha=0.93))
     ax.set(yscale="log", xlabel="density p = 1 - sparsity", ylabel="importance of feature 3 (features 1 and 2: 1)")

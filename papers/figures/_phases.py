@@ -8,7 +8,7 @@ import numpy as np
 
 from ...theory import PhaseDiagram, pair_phase, phase_boundary, phase_diagram, spinodal
 from .._lab import Lab, Run
-from ._style import COLOURS, WORDS, density_ticks, new_figure
+from ._style import COLOURS, WORDS, density_ticks, model_keys, new_figure, plot_models
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -37,25 +37,14 @@ def plot_phase_diagram(ax: Axes, theory: PhaseDiagram, run: Run) -> list[Artist]
     )
     data = run.data
     density_ticks(ax)
-    x, y = np.meshgrid(data["density"], data["importance"], indexing="ij")
     labels = pair_phase(data["weights"], resolution=0.1)
-    dots = ax.scatter(
-        x,
-        y,
-        c=[COLOURS[k] for k in labels.ravel()],
-        edgecolors="#222222",
-        linewidths=0.5,
-        s=22,
-        zorder=3,
-        clip_on=False,
-    )
     optimal = phase_diagram(data["density"], data["importance"])
     odd = _stores_other(labels, pair_phase(optimal.weights, resolution=0.1))
-    rings = ax.scatter(x[odd], y[odd], s=90, facecolors="none", edgecolors="#d100d1", linewidths=1.6, zorder=4)
+    models = plot_models(ax, data["density"], data["importance"], [COLOURS[k] for k in labels.ravel()], odd)
     p = np.unique(np.concatenate([np.geomspace(theory.density[0], 0.95, 60), [4 / 7 - 1e-9, 0.98, 1.0]]))
     true = phase_boundary(p)
     low, high = true.spinodals.T
-    lines: list[Artist] = [rings]
+    lines: list[Artist] = []
     for sign in (1, -1):
         lines.append(ax.fill_between(p, low**sign, high**sign, color="black", alpha=0.12, lw=0, zorder=1.5))
         lines += ax.plot(p, true.importance**sign, color="black", lw=2, zorder=2)
@@ -70,23 +59,11 @@ def plot_phase_diagram(ax: Axes, theory: PhaseDiagram, run: Run) -> list[Artist]
         Line2D([], [], color="black", lw=2, label="boundary of the exact optimum"),
         Patch(facecolor="black", alpha=0.12, label="hysteresis: both states are local minima"),
         Line2D([], [], color="#c1121f", lw=2, ls=(0, (4, 2)), label="boundary of the three fixed models"),
-        Line2D(
-            [], [], marker="o", ls="", markerfacecolor="white", markeredgecolor="#222222", label="best trained model"
-        ),
-        Line2D(
-            [],
-            [],
-            marker="o",
-            ls="",
-            markersize=9,
-            markerfacecolor="none",
-            markeredgecolor="#d100d1",
-            label=f"stores other features than the optimum ({int(odd.sum())} of {odd.size})",
-        ),
+        *model_keys(odd, "stores other features than the optimum"),
     ]
     legend = ax.legend(handles=keys, loc="center left", fontsize=8, framealpha=0.93)
     ax.set_title("Two features, one dimension: exact phases (areas) and trained models (dots)", fontsize=10)
-    return [areas, dots, *lines, legend]
+    return [areas, *models, *lines, legend]
 
 
 def _stores_other(labels: np.ndarray, optimal: np.ndarray) -> np.ndarray:

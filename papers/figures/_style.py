@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from numpy import meshgrid, ndarray
+
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -28,6 +31,28 @@ def density_ticks(ax: Axes) -> None:
     ax.xaxis.set_major_locator(FixedLocator([0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0]))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def plot_models(ax: Axes, density: ndarray, importance: ndarray, colours: list[str], odd: ndarray) -> list[Artist]:
+    """Trained models on a phase diagram, a dot in its colour for each cell, in the order of the grid, and rings around the odd ones."""
+    x, y = meshgrid(density, importance, indexing="ij")
+    dots = ax.scatter(x, y, c=colours, edgecolors="#222222", linewidths=0.5, s=22, zorder=3, clip_on=False)
+    rings = ax.scatter(x[odd], y[odd], s=90, facecolors="none", edgecolors="#d100d1", linewidths=1.6, zorder=4)
+    return [dots, rings]
+
+
+def model_keys(odd: ndarray, meaning: str) -> list[Artist]:
+    """What the legend says of `plot_models`."""
+    from matplotlib.lines import Line2D
+
+    ring = {"markersize": 9, "markerfacecolor": "none", "markeredgecolor": "#d100d1"}
+    words = f"{meaning} ({int(odd.sum())} of {odd.size})"
+    return [
+        Line2D(
+            [], [], marker="o", ls="", markerfacecolor="white", markeredgecolor="#222222", label="best trained model"
+        ),
+        Line2D([], [], marker="o", ls="", label=words, **ring),  # type: ignore[arg-type]
+    ]
 
 
 def new_figure(width: float, height: float) -> Figure:
