@@ -102,6 +102,7 @@ def _powers(y: Float[Array, "*k"]) -> Float[Array, "*k 4"]:
 
 
 def pairs_of(n: int, m: int, p: float) -> Pairs:
+    """`Pairs` of n equal features of density p in m dimensions."""
     q = 1 - p
     return Pairs(n, m, np.array([q**n / (n - 1), p * q ** (n - 1) / (n - 1), p * q ** (n - 1), p**2 * q ** (n - 2)]))
 
