@@ -8,6 +8,7 @@ import torch
 
 from tegum.numerics import _inspect
 from tegum.numerics._inspect import _settled, inspect_models
+from tegum.numerics._instances import flatten
 from tegum.numerics._model_file import Models, load_models
 from tegum.theory import (
     CONSTANT,
@@ -212,7 +213,7 @@ def test_beyond_exact_sums_descent_ends_at_a_minimum(features):
     """Ten features: the gradient vanishes where the descent ends, and not where it began."""
     rng = np.random.default_rng(1)
     w, b = 0.6 * rng.standard_normal((3, 3, 10)), np.zeros((3, 10))
-    flat = _inspect._flat(features, (3,))
+    flat = flatten(features, (3,))
     end_w, end_b, converged = _settled(w, b, flat, np.zeros(3, bool), lambda _: None)
     assert converged.all()
     unit = (features.importance * features.variance).sum()
