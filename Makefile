@@ -9,7 +9,7 @@ OUT ?= report
 help:
 	@echo "make verify   check every claim, train the models beside the theory, write $(OUT)/index.html (about two minutes)"
 	@echo "make test     unit, property and slow tests"
-	@echo "make lint     ruff; make types: mypy on the installed package"
+	@echo "make lint     ruff; make types: mypy on the installed package and on the tests' names"
 	@echo "make bench    benchmarks and growth with n; make solution: time to solution against a notebook-style loop (25 minutes)"
 	@echo "make stored   train, prove and derive again what is stored: presets, landscape runs, proofs, transitions, counts, closed forms (two hours)"
 	@echo "make record   make the evidence and runs of the last make verify the recorded ones"
@@ -34,7 +34,8 @@ lint: $(READY)
 types: $(READY)
 	rm -rf build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --target build/check .
-	cd build/check && ../../$(BIN)/mypy -p tegum --config-file ../../pyproject.toml --cache-dir ../mypy
+	cp -r tests build/check
+	cd build/check && ../../$(BIN)/mypy -p tegum -p tests --config-file ../../pyproject.toml --cache-dir ../mypy
 
 bench: $(READY)
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-sort=name -o python_files="bench_*.py" --benchmark-columns=min,median,rounds

@@ -25,7 +25,8 @@ sys.path.insert(0, str(Path(__file__).parent))  # spawned workers are given it
 from sweep_tasks import Walks
 
 from tegum.numerics._store import SweepWarning, fraction_done, read_sweep
-from tegum.numerics._sweep import SweepError, cell_seeds, sweep
+from tegum.numerics._sweep import cell_seeds, sweep
+from tegum.numerics._sweep_lock import SweepError
 from tegum.theory import InputError
 
 GRID = {"density": [0.1, 0.25, 1.0], "kind": ["relu", "abs"], "seed": range(5)}

@@ -9,6 +9,7 @@ from base64 import b85decode
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from zlib import decompress
 
 import numpy as np
@@ -337,7 +338,8 @@ def test_stored_cells_tile_the_diagram():
 def test_map_covers_what_it_says():
     """Cells and undecided ones tile the column, and both occur."""
     found = pair_map([0.25, 0.28], limit=600, depth=0)
-    spans = [tuple(tuple(Fraction(x) for x in line) for line in proof["importance"]) for proof in found.proofs]
+    proofs: list[Any] = list(found.proofs)
+    spans = [tuple(tuple(Fraction(x) for x in line) for line in proof["importance"]) for proof in proofs]
     spans += [cell[1:] for cell in found.undecided]
     ordered = sorted(spans)
     assert ordered[0][0] == (0, 0)
