@@ -9,6 +9,10 @@ the public notebook's loop (one torch model with an instance axis, torch.rand, e
 other, and `train`, its setup and its exact losses included. They take turns; each row is the fastest of its turns, in CPU seconds of
 all threads on a CPU (other programs on the machine then count little) and in seconds on a GPU. The notebook's cost does not depend on the
 density, that of `train` does: dense is the same grid at density 1, the worst case.
+
+The last columns are how near a program is to two limits of the device, both measured in the same run: copying memory and multiplying
+matrices. A step that keeps samples and errors in memory writes each once and reads each twice, 24 n B bytes; above 100 % they stayed in
+the cache. Its five matrix products take 10 m n B operations; random numbers, the ReLU and AdamW come on top and are not counted.
 """
 
 import argparse
@@ -95,16 +99,41 @@ def measure(n, m, instances, steps, device):
     return best
 
 
+def limits(device):
+    """Bytes per second of a copy, read and written, and operations per second of a matrix product, in float32: the best of ten."""
+    source, factor = torch.ones(1 << 26, device=device), torch.full((2048, 2048), 1e-3, device=device)
+    target, best = torch.empty_like(source), [np.inf, np.inf]
+    for _ in range(10):
+        for k, program in enumerate((lambda: target.copy_(source), lambda: factor @ factor)):
+            start = clock(device)
+            program()
+            best[k] = min(best[k], clock(device) - start)
+    return {"bytes per second": 8 * len(source) / best[0], "operations per second": 2 * 2048**3 / best[1]}
+
+
+def shares(name, seconds, limit):
+    """Shares of the limits that a program reaches in a setting."""
+    n, m = (int(word) for word in name.split(",")[0].split(" to "))
+    least = {"bytes per second": 24 * n * BATCH, "operations per second": 10 * m * n * BATCH}
+    return [amount / seconds / limit[key] for key, amount in least.items()]
+
+
 def table(result):
     print(f"{result['date']}, {result['hardware']}, torch {result['versions']['torch']}, batch {BATCH}\n")
+    limit = result["limits"]
+    memory, compute = (value / 1e9 for value in limit.values())
+    print(f"Copies {memory:.1f} GB/s, products {compute:.0f} Gflop/s\n")
     print(
-        "| setting | program | µs per model and step | model steps per second | times the notebook | times one by one |"
+        "| setting | program | µs per model and step | model steps per second | times the notebook | times one by one "
+        "| of the copies | of the products |"
     )
-    print("|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|")
     for name, seconds in result["settings"].items():
         for program, s in seconds.items():
             against = [seconds[other] / s for other in ("notebook", "one by one")]
-            print(f"| {name} | {program} | {s * 1e6:.2f} | {1 / s:,.0f} | {against[0]:.1f} | {against[1]:.1f} |")
+            near = [f"{share:.1%}" for share in shares(name, s, limit)]
+            row = [f"{s * 1e6:.2f}", f"{1 / s:,.0f}", *(f"{x:.1f}" for x in against), *near]
+            print(f"| {name} | {program} | {' | '.join(row)} |")
 
 
 def main():
@@ -130,6 +159,7 @@ def main():
             "numpy": np.__version__,
             "torch": torch.__version__,
         },
+        "limits": limits(arguments.device),
         "settings": {
             f"{n} to {m}, {instances} models": measure(n, m, instances, steps, arguments.device)
             for n, m, instances, steps in SETTINGS

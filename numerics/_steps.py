@@ -1,4 +1,4 @@
-"""Steps: what takes a batch of models from one step to a later one, on sampled or on exact loss, compiled, in torch or in numpy."""
+"""Steps: what takes a batch of models from one step to a later one, on sampled or on exact loss, in compiled loops or in numpy."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy import ndarray as Array
-from torch import Tensor
 
 from ..theory import Features, InputError, expected_loss, linear_loss, rectified_loss
 from ..theory._descent import descend
 from . import _kernels
 from ._instances import take
 from ._recipe import MODELS, WEIGHT_DECAY, Model, Recipe
-from ._streams import Problem, TorchSampler, initial_weights, stream_keys
+from ._streams import Problem, initial_weights, stream_keys
 
 # Samples that estimate a loss without exact formula: so many batches, which are steps that no training reaches.
 EVALUATION, EVALUATION_BATCH, EVALUATION_START = 256, 1024, 2**32 - 256
-# Entries of x on a device at once, and of the pairs that BFGS keeps; pairs per model.
-DEVICE_ENTRIES, PAIR_ENTRIES, MEMORY = 1 << 26, 1 << 25, 20
+# Entries of the pairs that BFGS keeps at once; pairs per model.
+PAIR_ENTRIES, MEMORY = 1 << 25, 20
 
 
 @dataclass
@@ -107,56 +106,6 @@ def compiled_steps(state: State, recipe: Recipe, first: int, last: int) -> None:
     else:
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(work, parts))
-
-
-def torch_steps(state: State, recipe: Recipe, first: int, last: int, device: torch.device) -> None:
-    """Steps on the sampled loss in torch, on the same samples as `compiled_steps`, in place."""
-    model, n = MODELS[recipe.model], state.features.n
-    size = max(1, DEVICE_ENTRIES // (n * recipe.batch))
-    for start in range(0, len(state), size):
-        some = state.take(slice(start, start + size))
-        problem = Problem.of(some.features, str(some.encoder.dtype), signed=model.absolute)
-        sample = TorchSampler(problem, some.keys, recipe.batch, device)
-        count = 2 if some.tied else 3
-        arrays = (some.encoder, some.bias, some.decoder)[:count]
-        slots = (some.moments[0], some.moments[2], some.moments[1])[:count]
-        weights = [torch.tensor(a, device=device) for a in arrays]
-        means, squares = ([torch.tensor(a[:, k], device=device) for a in slots] for k in (0, 1))
-        importance = torch.tensor(problem.importance, device=device)
-        with torch.no_grad():
-            for step, rate in enumerate(recipe.rates(first, last).tolist(), first):
-                decoder = weights[0] if some.tied else weights[2]
-                d_encoder, d_bias, d_decoder = torch_gradient(
-                    weights[0], decoder, weights[1], sample(step), importance, model
-                )
-                slopes = [d_encoder + d_decoder, d_bias] if some.tied else [d_encoder, d_bias, d_decoder]
-                for weight, slope, mean, square in zip(weights, slopes, means, squares, strict=True):
-                    mean.lerp_(slope, 0.1)
-                    square.mul_(0.999).addcmul_(slope, slope, value=0.001)
-                    size_of = (square.sqrt() / (1 - 0.999 ** (step + 1)) ** 0.5).add_(1e-8)
-                    weight.mul_(1 - rate * WEIGHT_DECAY).addcdiv_(mean, size_of, value=-rate / (1 - 0.9 ** (step + 1)))
-        for array, weight in zip(arrays, weights, strict=True):
-            array[:] = weight.cpu().numpy()
-        for slot, mean, square in zip(slots, means, squares, strict=True):
-            slot[:, 0], slot[:, 1] = mean.cpu().numpy(), square.cpu().numpy()
-
-
-def torch_gradient(
-    encoder: Tensor, decoder: Tensor, bias: Tensor, x: Tensor, importance: Tensor, model: Model
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Derivatives in encoder, bias and decoder of the mean over samples of Σ_i I_i (T_i - x'_i)²; x (models, n, batch)."""
-    hidden = torch.bmm(encoder, x)
-    if model.bend:
-        hidden.relu_()
-    output = torch.baddbmm(bias[:, :, None], decoder.mT, hidden)
-    shown = output.relu() if model.rectified else output
-    pull = (shown - (x.abs() if model.absolute else x)).mul_(importance[:, :, None] * (2 / x.shape[2]))
-    if model.rectified:
-        pull = torch.where(output > 0, pull, 0.0)
-    back = torch.bmm(decoder, pull)
-    if model.bend:
-        back = torch.where(hidden > 0, back, 0.0)
-    return torch.bmm(back, x.mT), pull.sum(2), torch.bmm(hidden, pull.mT)
 
 
 def exact_gradient(state: State, model: Model) -> tuple[Array, Array, Array, Array]:

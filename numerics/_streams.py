@@ -199,9 +199,8 @@ class TorchSampler:
         chance = float((-np.expm1(-1 / np.maximum(problem.over, 1e-300))).max())
         self.blocks = -(-min(batch, int(batch * chance + 12 * (batch * chance) ** 0.5 + 40)) // BLOCK)
 
-    def __call__(self, step: int) -> Float[Tensor, "models n batch"]:
-        """The samples of a step; the next call overwrites them."""
-        now = torch.full((), step, device=self.x.device)  # no copy from the host, which would wait
+    def __call__(self, now: Int[Tensor, ""]) -> Float[Tensor, "models n batch"]:
+        """The samples of step number `now`, a tensor of the device; the next call overwrites them."""
         self.x.zero_()
         key, feature, model, threshold, scale = self.dense
         if len(key):

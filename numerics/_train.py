@@ -17,7 +17,8 @@ from ..theory import Features, Grade, InputError
 from ..theory._checks import whole
 from ._instances import add_axis, flatten
 from ._recipe import MODELS, Recipe
-from ._steps import State, bfgs, compiled_steps, exact_steps, population_loss, torch_steps
+from ._steps import State, bfgs, compiled_steps, exact_steps, population_loss
+from ._torch_steps import torch_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

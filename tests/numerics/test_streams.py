@@ -94,7 +94,7 @@ def test_torch_draws_the_same_samples_bit_for_bit(features, signed):
         problem = Problem.of(features, kind, signed=signed)
         sampler = TorchSampler(problem, keys, batch, torch.device("cpu"))
         for step in (0, 70_000):
-            x = sampler(step).numpy()
+            x = sampler(torch.tensor(step)).numpy()
             for k in range(4):
                 assert np.array_equal(x[k], compiled_samples(one(problem, k), keys[k], step, batch))
     assert np.abs(x).max() > 0
@@ -191,6 +191,6 @@ def test_densities_below_the_resolution_are_refused():
 @pytest.mark.parametrize("features", list(laws()), ids=lambda f: f"{f.law.kind}-{f.law.values.name}")
 def test_cuda_draws_the_same_samples_bit_for_bit(features):
     problem, keys = Problem.of(features, "float32", signed=True), stream_keys(features, np.arange(4))
-    x = TorchSampler(problem, keys, 1000, torch.device("cuda"))(3).cpu().numpy()
+    x = TorchSampler(problem, keys, 1000, torch.device("cuda"))(torch.tensor(3, device="cuda")).cpu().numpy()
     for k in range(4):
         assert np.array_equal(x[k], compiled_samples(one(problem, k), keys[k], 3, 1000))

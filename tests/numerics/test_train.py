@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from tegum.numerics import _steps, train
-from tegum.numerics._recipe import MODELS
-from tegum.numerics._steps import State, compiled_steps, population_loss, torch_steps
+from tegum.numerics import _steps, _torch_steps, train
+from tegum.numerics._recipe import MODELS, Recipe
+from tegum.numerics._steps import State, compiled_steps, population_loss
 from tegum.numerics._streams import Problem, TorchSampler
-from tegum.numerics._train import Recipe, starting_weights
+from tegum.numerics._torch_steps import TorchStep, graphed, same_effect, torch_steps
+from tegum.numerics._train import starting_weights
 from tegum.theory import Features, InputError, expected_loss, optimal_model, phase_diagram
 from tegum.theory._descent import descend
 from tegum.theory._law import beta_values
@@ -35,7 +36,8 @@ def test_steps_are_those_of_autograd_and_torch(features, model):
     initial = start(features, model)
     compiled_steps(ours, recipe, 0, 25)
     compiled_steps(ours, recipe, 25, 40)
-    torch_steps(batched, recipe, 0, 40, CPU)
+    torch_steps(batched, recipe, 0, 25, CPU)
+    torch_steps(batched, recipe, 25, 40, CPU)
     kind = MODELS[model]
     sample = TorchSampler(Problem.of(features, "float64", signed=kind.absolute), initial.keys, 300, CPU)
     encoder, bias = (torch.tensor(a, requires_grad=True) for a in (initial.encoder, initial.bias))
@@ -45,7 +47,7 @@ def test_steps_are_those_of_autograd_and_torch(features, model):
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 40)
     importance = torch.tensor(features.importance)[:, :, None]
     for step in range(40):
-        x = sample(step)
+        x = sample(torch.tensor(step))
         hidden = encoder @ x
         hidden = hidden.relu() if kind.bend else hidden
         output = (encoder if kind.tied else decoder).mT @ hidden + bias[:, :, None]
@@ -60,6 +62,32 @@ def test_steps_are_those_of_autograd_and_torch(features, model):
         for mine, expected in zip(found, parameters, strict=True):
             assert np.allclose(mine, expected.detach().numpy(), rtol=1e-9, atol=1e-11)
     assert np.abs(ours.encoder - initial.encoder).max() > 0.1
+
+
+def test_a_graph_is_used_only_where_it_does_what_the_step_does(monkeypatch):
+    """Captures stood in for: the step itself, one that does a bit more, one that torch refuses. The tensors stay as they were."""
+    tensors = [torch.tensor([1.0, 2.0]), torch.tensor(3)]
+
+    def step():
+        tensors[0].mul_(0.5)
+        tensors[1].add_(1)
+
+    def more():
+        step()
+        tensors[0][0] += 1e-6
+
+    def refused(step, tensors):
+        raise torch.AcceleratorError("operation not permitted when stream is capturing")
+
+    def replay():
+        step()
+
+    for capture, expected in ((lambda *_: replay, replay), (lambda *_: more, step), (refused, step)):
+        monkeypatch.setattr(_torch_steps, "_captured", capture)
+        assert graphed(step, tensors) is expected
+        assert [t.tolist() for t in tensors] == [[1.0, 2.0], 3]
+    assert same_effect(step, step, tensors)
+    assert not same_effect(step, lambda: tensors[1].add_(1), tensors)
 
 
 def test_single_precision_follows_the_same_samples():
@@ -330,6 +358,19 @@ def test_a_model_that_diverges_leaves_the_others_alone():
 def test_cuda_reaches_the_same_optimum():
     run = train(Features(0.3, n=2), 1, replicas=12, steps=1500, batch=256, learning_rate=0.02, device="cuda")
     assert run.loss.min() < 1.01 * phase_diagram([0.3], [1.0]).loss[0, 0]
+
+
+@pytest.mark.gpu
+@needs_cuda
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("features", SETTINGS, ids=lambda f: f.law.kind)
+def test_cuda_captures_the_step(features, dtype):
+    """A replay differs from the step in no bit, or it would not be taken."""
+    recipe = Recipe("absolute", steps=30, batch=200)
+    step = TorchStep(start(features, "absolute", dtype), recipe, 0, 30, torch.device("cuda"))
+    with torch.no_grad():
+        assert graphed(step, step.tensors) is not step
+    assert step.number.item() == 0
 
 
 @pytest.mark.gpu
