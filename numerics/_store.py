@@ -101,7 +101,6 @@ class Store:
         whole[tuple(map(slice, value.shape))] = value
         data = Zstd(level=ZSTD_LEVEL).encode(whole)
         file = self._file(name, index)
-        file.parent.mkdir(parents=True, exist_ok=True)
         new = file.with_name(file.name + ".partial")
         try:
             new.write_bytes(data + google_crc32c.value(data).to_bytes(4, "little"))
@@ -113,7 +112,7 @@ class Store:
     def _file(self, name: str, index: Index) -> Path:
         """The file of a chunk; a block is one chunk, so it is the first along inner dimensions."""
         inner = [0] * (len(self._chunks[name][0]) - len(index))
-        return self.path.joinpath(name, "c", *map(str, [*index, *inner]))
+        return self.path / name / ".".join(map(str, ["c", *index, *inner]))
 
     def _repair(self, coordinates: Mapping[str, list[Any]]) -> list[str]:
         """Find the finished blocks; remove what is left of others, and tell what is wrong with those that were finished once."""
@@ -228,6 +227,7 @@ def _create(path: Path, manifest: Manifest) -> None:
             dtype=str if dtype.kind == "U" else dtype,
             fill_value=_fill(dtype),
             compressors=[ZstdCodec(level=ZSTD_LEVEL), Crc32cCodec()],
+            chunk_key_encoding={"name": "default", "separator": "."},  # folders would cost as much again as the files
             dimension_names=dims,
             **more,
         )

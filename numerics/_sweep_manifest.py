@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from ._sweep import Task
 
 Manifest = dict[str, Any]
-SCHEMA = 1
+# 1 had a folder for every index of a chunk. The store says itself how it is read; only the present schema is written.
+SCHEMA, READABLE = 2, (1, 2)
 MANIFEST, RUNS, RUN = "tegum_sweep", "tegum_runs", "run"
 
 
@@ -104,9 +105,9 @@ def read_manifest(path: Path) -> Manifest:
         schema = stored["schema"]
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
         raise InputError(f"{path} is not the store of a sweep; nothing was changed, choose another path") from None
-    if schema != SCHEMA:
+    if schema not in READABLE:
         raise InputError(
-            f"{path} is a store of schema {schema}, this version of tegum reads and writes schema {SCHEMA}; "
+            f"{path} is a store of schema {schema}, this version of tegum reads {' and '.join(map(str, READABLE))}; "
             "nothing was changed, choose another path or use the version that wrote it"
         )
     return stored

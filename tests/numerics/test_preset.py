@@ -186,7 +186,7 @@ def test_what_cannot_be_packed_or_read_is_named(tmp_path):
     run(small("intro-5-2"), folder)
     with pytest.raises(InputError, match=r"file must be called ….zip, got a.tar"):
         pack_sweep(folder, tmp_path / "a.tar")
-    next(p for p in folder.glob("run/c/**/*") if p.is_file()).unlink()
+    next(folder.glob("run/c.*")).unlink()
     with pytest.raises(InputError, match="finished"):
         pack_sweep(folder, tmp_path / "a.zip")
     for name, content in (("text.zip", b"text"), ("empty.zip", None)):
