@@ -74,12 +74,13 @@ def margin(result: Result) -> str:
 
 
 def grade(verdict: Verdict) -> str:
-    """The grade of a verdict; of a corrected claim both that of the refutation and that of the restatement."""
+    """The grade of a verdict; of a corrected claim both that of the refutation and that of the restatement, or of a part of it."""
     if verdict.grade is None:
         return "-"
     if verdict.restated is not None and verdict.deciding is not None:
         assert verdict.restated.grade is not None
-        return f"{verdict.deciding.grade} / {verdict.restated.grade.name}"
+        part = " in part" if verdict.restated.status is Status.CERTIFIED_ON_SUBDOMAIN else ""
+        return f"{verdict.deciding.grade} / {verdict.restated.grade.name}{part}"
     return verdict.grade.name
 
 
@@ -100,6 +101,7 @@ def as_json(report: Report) -> str:
             "correction": r.claim.correction if r.verdict.status is Status.CORRECTED else None,
             "verdict": r.verdict.status.value,
             "grade": r.verdict.grade.name if r.verdict.grade else None,
+            "restatement": r.verdict.restated.status.value if r.verdict.restated else None,
             "margin": r.verdict.deciding.margin if r.verdict.deciding else None,
             "unit": r.verdict.deciding.unit if r.verdict.deciding else None,
             "reason": r.verdict.reason,

@@ -8,6 +8,7 @@ import pytest
 from tegum.papers import Check, Claim, Finding, Status, claims, derive
 from tegum.papers._evidence import RECORDED, Evidence, latest, load_folder
 from tegum.papers._lab import Lab
+from tegum.papers._report import grade
 from tegum.papers._verify import run_check
 from tegum.theory import Grade
 
@@ -78,6 +79,14 @@ def test_corrected_has_the_lower_grade_of_its_two_findings():
 
     verdict = settle(claim_of(Check("c", "", "", run), corrected=3))
     assert (verdict.status, verdict.grade) == (Status.CORRECTED, Grade.NUMERIC)
+
+
+@pytest.mark.parametrize(("whole", "shown"), [(True, "EXACT / EXACT"), (False, "EXACT / EXACT in part")])
+def test_a_restatement_certified_in_part_says_so(whole, shown):
+    def run(statement, _):
+        return Finding(statement == 3, Grade.EXACT, "found")
+
+    assert grade(settle(claim_of(Check("c", "", "", run, whole=whole), corrected=3))) == shown
 
 
 def test_ids_are_unique_and_every_claim_has_a_control_that_differs():
