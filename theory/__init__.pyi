@@ -24,6 +24,8 @@ from ._features import Features as Features
 from ._geometry import describe_geometry as describe_geometry
 from ._geometry import dimensions_per_feature as dimensions_per_feature
 from ._geometry import feature_dimensionality as feature_dimensionality
+from ._geometry_diagram import GeometryDiagram as GeometryDiagram
+from ._geometry_diagram import geometry_diagram as geometry_diagram
 from ._grade import Grade as Grade
 from ._landscape import CriticalPoint as CriticalPoint
 from ._landscape import Existence as Existence
@@ -74,10 +76,8 @@ from ._symbolic import SymbolicLoss as SymbolicLoss
 from ._symbolic import pair_loss as pair_loss
 from ._symbolic import symbolic_gram_loss as symbolic_gram_loss
 from ._symbolic import symbolic_loss as symbolic_loss
-from ._transition import GeometryDiagram as GeometryDiagram
 from ._transition import Transition as Transition
 from ._transition import Transitions as Transitions
-from ._transition import geometry_diagram as geometry_diagram
 from ._transition import transitions as transitions
 from .codes._construct import construct as construct
 from .codes._verify_code import verify_code as verify_code

@@ -1,11 +1,8 @@
 """Landscape: every critical point of the exact loss of two features in one dimension, and where each of them exists.
 
-At fixed density the loss is F_1 + I F_2, so a model is critical for some importance I when the gradients of F_1 and F_2 are parallel. In
-polar coordinates W = s (cos θ, sin θ) this leaves, near the biases that are best for θ, one model (s, b1, b2) and one importance I(θ) for
-every θ: a curve on which the critical points of one importance are where I(θ) takes its value. It starts on the states that store
-one feature only, at their spinodals. Its extrema are folds, where a minimum and a saddle annihilate. Exchanging the features
-takes θ to 90° - θ and I to 1/I, so half the curve is enough. With weights of equal sign a row has, besides its best bias, a second local
-minimum in the bias where it fires mainly if both features are on; critical points there are off the curve and found by search.
+Those that store both features lie on the curve I(θ) of `_pair_curve`, with exceptions: with weights of equal sign a row has, besides its
+best bias, a second local minimum in the bias where it fires mainly if both features are on. Critical points there are off the curve and
+found by search.
 """
 
 from __future__ import annotations
@@ -20,14 +17,12 @@ from numpy import ndarray as Array
 from ._checks import InputError, densities, importances, real_array
 from ._grade import Grade
 from ._pair import spinodal
+from ._pair_curve import SIDES, PairCurve
 from ._pair_row import pair_gradient, pair_hessian
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-# Angles at which the curve is followed from the state that stores feature 1 (0°) to equal weights (45°).
-ANGLES = np.concatenate([[1e-3], np.radians(np.arange(0.5, 45.01, 0.5))])
-SIDES = np.array([-1.0, 1.0])  # sign of the second weight
 STATES = ("only 1", "only 2", "weak", "weak exchanged", "antipodal", "aligned", "aligned exchanged")
 EXCHANGED = {"only 1": "only 2", "weak": "weak exchanged", "aligned": "aligned exchanged", "antipodal": "antipodal"}
 
@@ -95,7 +90,7 @@ class Existence:
 def landscape(density: float, importance: float) -> Landscape:
     """Every local minimum and saddle of the exact loss of n = 2, m = 1 at one density and one importance, up to the sign of W.
 
-    Intersections of the curve I(θ) (see the module) with the importance, polished by Newton's method; what Newton's method finds besides
+    Intersections of the curve I(θ) (see `_pair_curve`) with the importance, polished by Newton's method; what Newton's method finds besides
     from a fixed grid of several hundred starts; the states that store one feature or none, in closed form; and the flat families in which
     an output has so negative a bias that it never fires: 'dead 1' W = (0, ±1), b2 = 0, any b1 < 0, loss p/3; 'dead 2' likewise, loss
     I p/3; 'both dead', loss (1 + I) p/3. Flat families of unstable models (one output dead, the other constant) are not listed.
@@ -114,7 +109,7 @@ def landscape(density: float, importance: float) -> Landscape:
         raise InputError(f"density and importance must be single numbers, got shapes {p.shape} and {weight.shape}")
     if not 1e-6 <= weight <= 1e6:
         raise InputError(f"importance must be between 1e-6 and 1e6 of the other feature's, got {float(weight):g}")
-    curve = _Curve.follow(p[None])
+    curve = PairCurve.follow(p[None])
     points = _simple_points(float(p), float(weight))
     for swapped in (False, True):
         target = -np.log(weight) if swapped else np.log(weight)
@@ -154,7 +149,7 @@ def existence(densities_: ArrayLike, importances_: ArrayLike) -> Existence:
     lower, upper = np.full((len(STATES), len(p)), np.nan), np.full((len(STATES), len(p)), np.nan)
     row = {name: k for k, name in enumerate(STATES)}
     lower[row["only 1"]], upper[row["only 1"]] = 0.0, spinodal(p)
-    curve = _Curve.follow(p)
+    curve = PairCurve.follow(p)
     for name, k, low, high in curve.stable_pieces():
         lower[row[name], k], upper[row[name], k] = np.exp([low, high])
     for name, other in EXCHANGED.items():
@@ -186,7 +181,7 @@ def pair_states(weights: ArrayLike, bias: ArrayLike, density: ArrayLike) -> Arra
     except ValueError:
         raise InputError(f"density must broadcast to the models' shape {w.shape[:-1]}, got {p.shape}") from None
     levels, where = np.unique(p, return_inverse=True)
-    border = _Curve.follow(levels).border()[where.reshape(p.shape)] if p.size else p
+    border = PairCurve.follow(levels).border()[where.reshape(p.shape)] if p.size else p
     product, size = w[..., 0] * w[..., 1], np.abs(w)
     small, large = size.min(-1), size.max(-1)
     first = size[..., 0] >= size[..., 1]
@@ -197,165 +192,6 @@ def pair_states(weights: ArrayLike, bias: ArrayLike, density: ArrayLike) -> Arra
     fires = (w**2 + np.maximum(product, 0)[..., None] + b > 0).all(-1)
     labels: Array = np.where(fires, names, "dead")
     return labels
-
-
-@dataclass(frozen=True)
-class _Curve:
-    """Half the curve per side and density: unknowns (s, b1, b2, log I) at ANGLES, whether the model is a local minimum there, and the
-    log I at which the curve starts."""
-
-    density: Float[Array, " k"]
-    onset: Float[Array, "side k"]
-    unknown: Float[Array, "angle side k 4"]
-    stable: Bool[Array, "angle side k"]
-
-    @classmethod
-    def follow(cls, p: Float[Array, " k"]) -> _Curve:
-        """Newton's method at each angle in turn, for both sides and all densities at once, from the value extrapolated so far."""
-        k = len(p)
-        side, both = np.repeat(SIDES, k), np.tile(p, 2)
-        onset = np.concatenate([spinodal(p), spinodal(p, sign=1)])
-        beta = np.concatenate([_opposite_bias(p), np.full(k, -0.5)])
-        found: list[Float[Array, "j 4"]] = []
-        tangent = np.stack([0 * beta, beta, -side * both / 2, 0 * beta], -1)
-        start = np.stack([np.ones_like(both), 0 * both, both / 2, np.log(onset)], -1)
-        for i, angle in enumerate(ANGLES):
-            if i < 2:
-                guess = start + tangent * angle
-            else:
-                guess = found[-1] + (found[-1] - found[-2]) * (angle - ANGLES[i - 1]) / (ANGLES[i - 1] - ANGLES[i - 2])
-            found.append(_solve(guess, side * angle, both))
-        unknown = np.array(found)
-        unknown[-1, :, 3] = 0.0  # equal weights belong to equal importances
-        x = _model(unknown, side * ANGLES[:, None])
-        level = np.broadcast_to(both, x.shape[:-1])
-        stable = np.linalg.eigvalsh(pair_hessian(x, level, np.exp(unknown[..., 3])))[..., 0] > 0
-        # The middle of the aligned side is a kink (both biases vanish): a saddle, being the maximum of a symmetric path.
-        stable[-1, k:] = False
-        shape = (len(ANGLES), 2, k)
-        return cls(p, np.log(onset).reshape(2, k), unknown.reshape(*shape, 4), stable.reshape(shape))
-
-    def crossings(self, target: float, p: float) -> list[tuple[Float[Array, " four"], str]]:
-        """Critical points at log I = target on the half curves of the first density, with their names."""
-        out = []
-        for j, side in enumerate(SIDES):
-            z = self.unknown[:, j, 0]
-            gap = z[:, 3] - target
-            for i in np.flatnonzero((gap[:-1] * gap[1:] < 0) | (gap[1:] == 0)):
-                share = gap[i] / (gap[i] - gap[i + 1])
-                mixed = (1 - share) * z[i] + share * z[i + 1]
-                angle = (1 - share) * ANGLES[i] + share * ANGLES[i + 1]
-                if gap[i + 1] == 0 and i + 2 == len(ANGLES):
-                    x = _model(z[-1], side * ANGLES[-1])
-                    x[1] = side * x[0]
-                else:
-                    x = _polish(_model(mixed, side * angle), p, np.exp(target))
-                kink = bool(x[0] == x[1])
-                stable = not kink and bool(np.linalg.eigvalsh(pair_hessian(x, np.array(p), np.exp(target)))[0] > 0)
-                opposite = "antipodal" if abs(np.arctan(x[1] / x[0])) > self.border()[0] else "weak"
-                names = (opposite, "aligned") if stable else ("opposite saddle", "equal saddle")
-                out.append((x, names[j]))
-        return out
-
-    def border(self) -> Float[Array, " k"]:
-        """|θ| per density above which a minimum with weights of opposite sign belongs to the piece that reaches equal weights."""
-        last_unstable = len(ANGLES) - 1 - self.stable[::-1, 0].argmin(0)
-        some = ~self.stable[:, 0].all(0)
-        return np.where(some, ANGLES[last_unstable], 0.0)
-
-    def stable_pieces(self) -> list[tuple[str, int, float, float]]:
-        """(state, density index, lowest and highest log I) of every stable piece of the half curves."""
-        ends: list[tuple[int, int, int, int]] = []
-        where: list[tuple[str, int, int, bool]] = []
-        for j in range(2):
-            for k in range(len(self.density)):
-                flags = np.concatenate([[False], self.stable[:, j, k], [False]])
-                edges = np.flatnonzero(flags[1:] != flags[:-1])
-                for first, last in zip(edges[::2], edges[1::2] - 1, strict=True):
-                    name = "aligned" if j else ("antipodal" if last == len(ANGLES) - 1 else "weak")
-                    where.append((name, k, len(ends), first == 0))
-                    ends += [(j, k, first - 1, first), (j, k, last, last + 1)]
-        fold = self._folds(ends)
-        pieces = []
-        for name, k, e, from_start in where:
-            low = self.onset[ends[e][0], k] if from_start else fold[e]
-            high = -low if name == "antipodal" else fold[e + 1]
-            pieces.append((name, k, float(low), float(high)))
-        return pieces
-
-    def _folds(self, ends: list[tuple[int, int, int, int]]) -> Float[Array, " e"]:
-        """log I at the extremum between two neighbouring angles of a half curve; that at the end for an end of the curve."""
-        top = len(ANGLES) - 1
-        sides, ks = np.array([e[0] for e in ends]), np.array([e[1] for e in ends])
-        lo, hi = (np.clip([e[i] for e in ends], 0, top) for i in (2, 3))
-        side, p = SIDES[sides], self.density[ks]
-        left, right = ANGLES[lo], ANGLES[hi]
-        z = self.unknown[lo, sides, ks]
-        golden = (np.sqrt(5) - 1) / 2
-        rising = np.where(self.stable[lo, sides, ks], 1.0, -1.0)  # a maximum of I ends a piece, a minimum begins one
-        for _ in range(24):
-            one, two = right - golden * (right - left), left + golden * (right - left)
-            a, b = _solve(z, side * one, p), _solve(z, side * two, p)
-            keep = rising * a[:, 3] > rising * b[:, 3]
-            right, left = np.where(keep, two, right), np.where(keep, left, one)
-            z = np.where(keep[:, None], a, b)
-        level: Float[Array, " e"] = z[:, 3]
-        return level
-
-
-def _opposite_bias(p: Float[Array, "*k"]) -> Float[Array, "*k"]:
-    """β of the best bias β ε for w2 = -ε: the root in [0, 1] of the quadratic that `spinodal` derives."""
-    c2, c1, c0 = p * (1 - p), 2 * (1 - p + p**2) - 1.5 * p, 0.75 * p**2 - p**2
-    root: Float[Array, "*k"] = -2 * c0 / (c1 + np.sqrt(c1**2 - 4 * c2 * c0))
-    return root
-
-
-def _model(z: Float[Array, "*k 4"], theta: Float[Array, "*k"]) -> Float[Array, "*k 4"]:
-    """(w1, w2, b1, b2) of the unknowns (s, b1, b2, log I) at angle θ."""
-    return np.stack([z[..., 0] * np.cos(theta), z[..., 0] * np.sin(theta), z[..., 1], z[..., 2]], -1)
-
-
-def _solve(z: Float[Array, "j 4"], theta: Float[Array, " j"], p: Float[Array, " j"]) -> Float[Array, "j 4"]:
-    """Newton's method for (s, b1, b2, log I) at given angles: radial, angular and both bias derivatives of the loss vanish."""
-    z = z.copy()
-    cos, sin, none, one = np.cos(theta), np.sin(theta), np.zeros_like(theta), np.ones_like(theta)
-    # Rows: the four equations as combinations of the gradient; the angular one over sin θ, regular at the axes.
-    frame = np.stack(
-        [cos, sin, none, none, -1 * one, cos / sin, none, none, none, none, one, none, none, none, none, one], -1
-    )
-    frame = frame.reshape(-1, 4, 4)
-    radial = np.stack([cos, sin, none, none], -1)
-    active = np.arange(len(z))
-    for _ in range(40):
-        x, level, weight = _model(z[active], theta[active]), p[active], np.exp(z[active, 3])
-        gradient = pair_gradient(x, level, weight)[1]
-        second = gradient - pair_gradient(x, level, np.zeros_like(weight))[1]
-        hessian, rows = pair_hessian(x, level, weight), frame[active].copy()
-        rows[:, 3] /= weight[:, None]
-        jacobian = np.empty_like(hessian)
-        jacobian[..., 0] = np.einsum("kij,kj->ki", hessian, radial[active])
-        jacobian[..., 1:3], jacobian[..., 3] = hessian[..., 2:], second
-        jacobian, residual = rows @ jacobian, np.einsum("kij,kj->ki", rows, gradient)
-        jacobian[:, 3, 3] -= residual[:, 3]
-        step = -np.linalg.solve(jacobian, residual[..., None])[..., 0]
-        size = np.abs(step[:, :3]).max(1)
-        step *= np.minimum(1, 0.1 / np.maximum(size, 1e-300))[:, None]
-        z[active] += np.clip(step, -1, 1)
-        active = active[np.abs(step).max(1) > 1e-9]  # convergence is quadratic
-        if not len(active):
-            break
-    return z
-
-
-def _polish(x: Float[Array, " four"], p: float, weight: float) -> Float[Array, " four"]:
-    """Newton's method for the gradient from a model close to a critical point."""
-    level, importance = np.array(p), np.array(weight)
-    for _ in range(30):
-        step = -np.linalg.solve(pair_hessian(x, level, importance), pair_gradient(x, level, importance)[1])
-        x = x + step * min(1.0, 0.05 / max(float(np.abs(step).max()), 1e-300))
-        if np.abs(step).max() < 1e-14:
-            break
-    return x
 
 
 def _sought(p: float, weight: float) -> list[Float[Array, " four"]]:

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from tegum.papers import transition_runs
-from tegum.papers.transition_runs import PAGE, PROBLEMS, load_families, main, render, save_families
+from tegum.papers._transition_families import PROBLEMS
+from tegum.papers.transition_runs import PAGE, load_families, main, render, save_families
 from tegum.theory import InputError
 
 

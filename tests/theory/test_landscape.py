@@ -21,8 +21,8 @@ from tegum.theory import (
     spinodal,
 )
 from tegum.theory._descent import descend
-from tegum.theory._landscape import ANGLES, SIDES, _Curve, _model
 from tegum.theory._loss import model_gradient
+from tegum.theory._pair_curve import ANGLES, SIDES, PairCurve, _model
 from tegum.theory._pair_row import pair_gradient, pair_hessian
 
 PLACES = [(0.05, 1.0), (0.05, 0.5), (0.02, 0.015), (0.3, 0.317), (0.6, 0.8), (0.15, 0.2), (0.9, 1.0), (0.72, 2.5)]
@@ -238,7 +238,7 @@ def test_existence_on_a_grid():
 def test_curve_is_critical_and_its_slope_tells_minima():
     """At every angle the gradient vanishes; a piece is stable exactly where the importance rises along it, away from the folds."""
     p = np.array([0.02, 0.2, 0.55, 0.95])
-    curve = _Curve.follow(p)
+    curve = PairCurve.follow(p)
     for j, side in enumerate(SIDES):
         z = curve.unknown[:, j]
         x = _model(z, side * ANGLES[:, None])

@@ -28,8 +28,9 @@ from tegum.theory import (
     spinodal,
 )
 from tegum.theory import _exact_row as exact
+from tegum.theory._pair_cell import pair_cell
 from tegum.theory._pair_check import _Cell, _check_core, _least_tilt
-from tegum.theory._pair_proof import _cell, _core
+from tegum.theory._pair_core import pair_core
 from tegum.theory._row_box import row_error
 
 
@@ -174,7 +175,7 @@ def test_changed_certificates_fail(proofs, which, edit):
 def core():
     """The core of the ignored state 0.3 % below the onset at density 3/5, a chain of shells, and the check of a changed one."""
     p, weight = Fraction(3, 5), Fraction("0.6634")
-    found = _core(_cell((p, p), [(weight, weight)], None), (p, p), (weight, weight))
+    found = pair_core(pair_cell((p, p), [(weight, weight)], None), (p, p), (weight, weight))
     assert found is not None
 
     def check(core, weight="0.6634"):
