@@ -58,10 +58,10 @@ class Store:
             for name, variable in manifest["variables"].items()
         }
         self._chunks[RUN] = (tuple(self._block), np.dtype(np.int32))
-        if path.is_file() or (path.is_dir() and any(path.iterdir())):
-            refuse_other(path, manifest)
-        else:
+        if not path.is_file() and not (path.is_dir() and any(path.iterdir())):
             _create(path, manifest)
+            return
+        refuse_other(path, manifest)
         for litter in path.rglob("*.partial"):  # temporary names of a writer that was killed
             litter.unlink()
         if damaged := self._repair(coordinates):
