@@ -62,6 +62,8 @@ class Store:
             _create(path, manifest)
             return
         refuse_other(path, manifest)
+        for name in self._chunks:
+            (path / name).mkdir(exist_ok=True)
         for litter in path.rglob("*.partial"):  # temporary names of a writer that was killed
             litter.unlink()
         if damaged := self._repair(coordinates):
@@ -118,7 +120,12 @@ class Store:
         """Find the finished blocks; remove what is left of others, and tell what is wrong with those that were finished once."""
         import zarr
 
-        group = zarr.open_group(self.path, mode="r+", use_consolidated=True)
+        try:
+            group = zarr.open_group(self.path, mode="r+", use_consolidated=True)
+        except ValueError as error:
+            raise InputError(
+                f"{self.path} has lost metadata of zarr ({error}); nothing was changed, choose another path"
+            ) from None
         for name, values in coordinates.items():
             if not _reads_as(_array(group, name), values):
                 message = f"{self.path}: coordinates of {name} were damaged and are written again"
@@ -143,8 +150,8 @@ class Store:
         chunk = file.relative_to(self.path)
         try:
             stored = file.read_bytes()
-        except OSError as error:
-            return f"{chunk} {'is missing' if isinstance(error, FileNotFoundError) else f'cannot be read ({error.strerror})'}"
+        except FileNotFoundError:  # any other error may pass, and is no reason to remove what is finished
+            return f"{chunk} is missing"
         data, checksum = stored[:-4], stored[-4:]
         whole = len(data) and google_crc32c.value(data).to_bytes(4, "little") == checksum
         return None if whole else f"{chunk} cannot be read (its checksum is of other bytes)"
@@ -217,7 +224,7 @@ def _create(path: Path, manifest: Manifest) -> None:
     import zarr
     from zarr.codecs import Crc32cCodec, ZstdCodec
 
-    new = path.with_name(path.name + ".new")
+    new = path.with_name(f".{path.name}.tegum-new")  # hidden, and nobody else's name
     shutil.rmtree(new, ignore_errors=True)
     axes, coordinates, block = manifest["axes"], manifest["coordinates"], manifest["block"]
 
@@ -249,7 +256,7 @@ def _create(path: Path, manifest: Manifest) -> None:
             warnings.simplefilter("ignore")
             zarr.consolidate_metadata(new)
         new.rename(path)
-    except OSError:
+    except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from tqdm import tqdm
 
+from ..theory import InputError
 from ._store import Index, Store, read_sweep
 from ._sweep_lock import SweepError, locked
 from ._sweep_manifest import Manifest, machine, make_manifest
@@ -88,15 +89,33 @@ def sweep(
     is writing the store, if the task fails, if a worker process dies or the disk is full; KeyboardInterrupt if interrupted. In each
     case everything finished is kept.
     """
-    manifest, path = make_manifest(grid, task), Path(store)
+    manifest, path = make_manifest(grid, task), _path(store)
+    if executor is not None and not isinstance(executor, Executor):
+        raise InputError(
+            f"executor must be None or a concurrent.futures.Executor, got {executor!r}; of a Dask client: client.get_executor()"
+        )
     try:
         with locked(path):
             data = Store(path, manifest)
             if len(data.finished) < len(data.blocks):
                 _compute_missing(data, manifest, task, executor, progress)
     except OSError as error:
-        raise SweepError(f"cannot write {path}: {error.strerror or error}; call sweep again when it can") from error
+        what = f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"
+        raise SweepError(f"cannot read or write {path}: {what}; call sweep again when it can") from error
     return read_sweep(path)
+
+
+def _path(store: str | os.PathLike[str]) -> Path:
+    """The path of a store; InputError if it is none."""
+    try:
+        path = Path(store)
+    except TypeError:
+        raise InputError(f"store must be the path of a folder to be made, got {store!r}") from None
+    if path.resolve() == path.resolve().parent or (path.is_dir() and path.samefile(Path.cwd())):
+        raise InputError(f"store must be a folder of its own, got {str(path)!r}; give for example 'sweep.zarr'")
+    if path.is_symlink() and not path.exists():
+        raise InputError(f"store must be a folder or not exist yet, but {path} is a link to nothing")
+    return path
 
 
 def cell_seeds(cells: Mapping[str, np.ndarray[Any, Any]]) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -127,8 +146,13 @@ def _compute_missing(data: Store, manifest: Manifest, task: Task, executor: Exec
         try:
             outputs, where = outcome()
             results = _checked(outputs, manifest, [len(part) for part in cells(index).values()])
-        except BrokenExecutor as error:
-            raise SweepError("a worker process died (killed, or out of memory); go on with a new executor") from error
+        except (BrokenExecutor, CancelledError) as error:
+            reason = (
+                "a worker process died (killed, or out of memory)"
+                if isinstance(error, BrokenExecutor)
+                else "the executor was closed"
+            )
+            raise SweepError(f"{reason}; go on with a new executor") from error
         except Exception as error:
             ends = ", ".join(f"{axis} {part[0]} to {part[-1]}" for axis, part in cells(index).items())
             raise SweepError(f"task {task.name} failed on {ends}: {type(error).__name__}: {error}") from error

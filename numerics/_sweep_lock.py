@@ -31,7 +31,7 @@ def command_line() -> str:
 
 @contextlib.contextmanager
 def locked(store: Path) -> Iterator[None]:
-    """Hold `STORE.lock` beside the store; SweepError naming the holder if somebody else does.
+    """Hold the file `.STORE.tegum-lock` beside the store; SweepError naming the holder if somebody else does.
 
     The lock is a POSIX record lock: the system releases it when the process ends in any way, kill -9 included, and worker
     processes forked meanwhile do not inherit it (a flock would live on in an orphaned worker). Record locks do not exclude
@@ -40,7 +40,7 @@ def locked(store: Path) -> Iterator[None]:
     import fcntl
 
     real = store.resolve()  # two names of one store have one lock
-    path = real.with_name(real.name + ".lock")
+    path = real.with_name(f".{real.name}.tegum-lock")  # hidden, and nobody else's name
     name = str(path)
     with _guard:
         # Before the file is opened: closing any handle on it would release the lock of the whole process.

@@ -10,6 +10,7 @@ import platform
 import subprocess
 import sys
 import zipfile
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,6 @@ from ..theory import InputError
 from ..theory._checks import whole
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import ArrayLike
 
     from ._sweep import Task
@@ -34,13 +33,21 @@ MANIFEST, RUNS, RUN = "tegum_sweep", "tegum_runs", "run"
 
 def make_manifest(grid: Mapping[str, ArrayLike], task: Task) -> Manifest:
     """What the store is of: everything that the numbers and their layout depend on, as JSON; InputError if something is wrong."""
-    if not grid:
-        raise InputError("grid must have at least one axis, got none; give for example {'seed': range(8)}")
+    if not isinstance(grid, Mapping) or not grid:
+        raise InputError(f"grid must have at least one axis, got {grid!r}; give for example {{'seed': range(8)}}")
+    if lacking := [
+        part for part in ("name", "version", "config", "block", "inner", "variables") if not hasattr(task, part)
+    ]:
+        raise InputError(f"task must be a Task, but {type(task).__name__} has no {', '.join(lacking)}")
     names = [*grid, *task.inner, *task.variables, RUN]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise InputError(
             f"axes, inner dimensions and variables must have names of their own and not {RUN!r}, got {twice!r} twice"
         )
+    if odd := [name for name in names if not (isinstance(name, str) and name.isidentifier())]:
+        raise InputError(f"axes, inner dimensions and variables must be called by identifiers, got {odd[0]!r}")
+    if not isinstance(task.block, Mapping):
+        raise InputError(f"task.block must be a dict from axes to cells per block, got {task.block!r}")
     if stray := next((axis for axis in task.block if axis not in grid), None):
         raise InputError(f"task.block must name axes of the grid, which are {list(grid)}, got {stray!r}")
     try:
@@ -50,7 +57,7 @@ def make_manifest(grid: Mapping[str, ArrayLike], task: Task) -> Manifest:
     if not task.variables:
         raise InputError("task.variables must name at least one result, got none")
     for name, (dims, dtype) in task.variables.items():
-        if np.dtype(dtype).kind not in "biufc" or not set(dims) <= set(task.inner):
+        if not _storable(dtype) or not set(dims) <= set(task.inner):
             rule = f"(dimensions among {list(task.inner)}, a numeric dtype)"
             raise InputError(f"task.variables[{name!r}] must be {rule}, got {(dims, dtype)!r}")
     coordinates = {name: _coordinates(name, values) for name, values in {**grid, **task.inner}.items()}
@@ -72,14 +79,27 @@ def make_manifest(grid: Mapping[str, ArrayLike], task: Task) -> Manifest:
 def _coordinates(name: str, values: ArrayLike) -> list[Any]:
     """Coordinates of a dimension as a list of distinct plain values."""
     array = np.asarray(values)
-    finite = array.dtype.kind in "biuU" or (array.dtype.kind == "f" and bool(np.isfinite(array).all()))
+    finite = (array.dtype.kind in "biuU" and array.dtype != np.uint64) or (
+        array.dtype.kind == "f" and bool(np.isfinite(array).all())
+    )
     if array.ndim != 1 or not array.size or not finite:
-        raise InputError(f"axis {name} must be a non-empty sequence of finite numbers or of strings, got {values!r}")
+        raise InputError(
+            f"axis {name} must be a non-empty sequence of finite numbers (integers below 2**63) or of strings, got {values!r}"
+        )
     plain: list[Any] = array.tolist()
     if len(set(plain)) < len(plain):
         twice = next(value for value in plain if plain.count(value) > 1)
         raise InputError(f"axis {name} must have distinct coordinates, got {twice!r} twice; remove one")
     return plain
+
+
+def _storable(dtype: str) -> bool:
+    """Whether zarr has arrays of this type of numbers."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        return False
+    return found.kind in "biufc" and found.itemsize <= (16 if found.kind == "c" else 8)
 
 
 def _plain(value: object) -> object:
@@ -92,6 +112,13 @@ def _plain(value: object) -> object:
 def refuse_other(path: Path, manifest: Manifest) -> None:
     """InputError unless `path` holds a store with exactly this manifest."""
     stored = read_manifest(path)
+    if stored["schema"] != manifest["schema"]:
+        raise InputError(
+            f"{path} is a store of schema {stored['schema']}, which read_sweep reads, but which only the version that wrote it "
+            "goes on with; nothing was changed, choose another store"
+        )
+    if path.is_file():
+        raise InputError(f"{path} is a packed sweep, for read_sweep; nothing was changed, choose another store")
     if difference := first_difference(stored, manifest):
         raise InputError(
             f"{path} holds another sweep: {difference}; nothing was changed, choose another store or remove it"
@@ -153,11 +180,15 @@ def set_attribute(path: Path, name: str, value: object) -> None:
     metadata = json.loads(file.read_text(encoding="utf-8"))
     metadata["attributes"][name] = value
     new = file.with_name("zarr.json.partial")
-    with new.open("w", encoding="utf-8") as handle:
-        json.dump(metadata, handle, indent=1)
-        handle.flush()
-        os.fsync(handle.fileno())
-    new.replace(file)
+    try:
+        with new.open("w", encoding="utf-8") as handle:
+            json.dump(metadata, handle, indent=1)
+            handle.flush()
+            os.fsync(handle.fileno())
+        new.replace(file)
+    except OSError:
+        new.unlink(missing_ok=True)  # on a full disk it would take the room
+        raise
 
 
 @cache

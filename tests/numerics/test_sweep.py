@@ -50,7 +50,7 @@ def same(store, reference):
     assert fraction_done(store) == 1
     assert files(store, but=["run/c."]) == files(reference, but=["run/c."])
     assert read_sweep(store).load().identical(read_sweep(reference).load())
-    assert not store.with_name(store.name + ".lock").exists()
+    assert not list(store.parent.glob(f".{store.name}.tegum-*"))
 
 
 @pytest.fixture(scope="module")
@@ -243,7 +243,7 @@ def test_killed_at_every_write(tmp_path, monkeypatch):
         sweep(grid, task, store=store, progress=False)
         same(store, tmp_path / "undisturbed.zarr")
         assert (xr.open_zarr(store).run == 1).mean() >= finished
-        assert not [p for p in tmp_path.rglob("*") if p.suffix in {".partial", ".new"}]
+        assert not [p for p in tmp_path.rglob("*") if p.name.endswith((".partial", ".tegum-new"))]
     assert deaths >= 2 * 4 + 3  # four files for each of two blocks, the store, the run and its machine
 
 
@@ -329,6 +329,69 @@ def test_damaged_chunks_are_computed_again(name, damage, reference, tmp_path):
             sweep(GRID, again, store=store, progress=False)
     assert len(log.read_text().splitlines()) == 1
     same(store, reference)
+
+
+def test_an_error_of_reading_is_no_damage(reference, tmp_path, monkeypatch):
+    """It may pass: nothing finished is removed for it."""
+    store = tmp_path / "a.zarr"
+    sweep(GRID, Walks(BLOCK), store=store, progress=False)
+    read = Path.read_bytes
+
+    def failing(path):
+        if path.name == "c.1.0.1.0":
+            raise OSError(errno.EMFILE, "Too many open files", str(path))
+        return read(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", failing)
+        with pytest.raises(SweepError, match=r"cannot read or write .*a.zarr: Too many open files .*c\.1\.0\.1\.0"):
+            sweep(GRID, Walks(BLOCK), store=store, progress=False)
+    same(store, reference)
+
+
+def test_a_lost_folder_is_made_again(reference, tmp_path):
+    store = tmp_path / "a.zarr"
+    sweep(GRID, Walks(BLOCK), store=store, progress=False)
+    for chunk in (store / "position").glob("c.*"):
+        chunk.unlink()
+    metadata = (store / "position" / "zarr.json").read_bytes()
+    shutil.rmtree(store / "position")
+    with pytest.warns(SweepWarning, match="12 finished blocks were damaged"):
+        sweep(GRID, Walks(BLOCK), store=store, progress=False)
+    (store / "position" / "zarr.json").write_bytes(metadata)  # also stands in the root, which is what is read
+    same(store, reference)
+
+
+def test_files_beside_the_store_are_left_alone(tmp_path):
+    (tmp_path / "poetry.lock").write_text("pins")
+    (tmp_path / "poetry.new").mkdir()
+    sweep({"seed": range(2)}, Walks(), store=tmp_path / "poetry", progress=False)
+    assert (tmp_path / "poetry.lock").read_text() == "pins"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["poetry", "poetry.lock", "poetry.new"]
+
+
+@pytest.mark.parametrize(("store", "message"), [(None, "store must be the path of a folder"), ("/", "a folder of its own")])
+def test_bad_stores(store, message):
+    with pytest.raises(InputError, match=message):
+        sweep(GRID, Walks(BLOCK), store=store, progress=False)
+
+
+def test_an_interrupted_creation_leaves_nothing(tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(zarr, "consolidate_metadata", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sweep(GRID, Walks(BLOCK), store=tmp_path / "a.zarr", progress=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_no_task_and_no_executor(tmp_path):
+    with pytest.raises(InputError, match="task must be a Task, but function has no name, version, config"):
+        sweep(GRID, lambda cells: cells, store=tmp_path / "a.zarr", progress=False)
+    with pytest.raises(InputError, match="executor must be None or a concurrent.futures.Executor, got 3"):
+        sweep(GRID, Walks(BLOCK), store=tmp_path / "a.zarr", executor=3, progress=False)
+    assert not list(tmp_path.iterdir())
 
 
 def test_damaged_coordinates_are_written_again(reference, tmp_path):
@@ -531,7 +594,7 @@ def test_a_second_process_is_refused_until_the_first_dies(tmp_path):
         child.kill()
         child.join()
         os.killpg(child.pid, 0)  # its workers are there
-        assert (tmp_path / "walks.zarr.lock").exists()  # left lying, and held by nobody
+        assert (tmp_path / ".walks.zarr.tegum-lock").exists()  # left lying, and held by nobody
         sweep(grid, Walks(), store=store, progress=False)
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -592,7 +655,9 @@ def test_another_schema_is_refused(tmp_path):
         before = files(store)
         with reading:
             assert read_sweep(store)["total"].notnull().all()
-        with pytest.raises(InputError, match=r"schema is 1 in the store, now 2|is a store of schema 3, this version"):
+        with pytest.raises(
+            InputError, match=r"of schema 1, which read_sweep reads, but|is a store of schema 3, this version"
+        ):
             sweep(GRID, Walks(BLOCK), store=store, progress=False)
         assert files(store) == before
 
@@ -618,6 +683,13 @@ def test_what_is_not_a_store_is_not_touched(tmp_path):
     ("grid", "settings", "message"),
     [
         ({}, {}, "grid must have at least one axis"),
+        ("seed", {}, "grid must have at least one axis, got 'seed'"),
+        ({"a/b": [1]}, {}, "must be called by identifiers, got 'a/b'"),
+        ({1: [1]}, {}, "must be called by identifiers, got 1"),
+        ({"seed": np.array([2**63], np.uint64)}, {}, "axis seed must be .*integers below"),
+        ({"seed": [1]}, {"block": None}, "task.block must be a dict from axes to cells per block, got None"),
+        ({"seed": [1]}, {"more": ((), "float128")}, r"task.variables\['more'\] must be .* a numeric dtype"),
+        ({"seed": [1]}, {"more": ((), "nonsense")}, r"task.variables\['more'\] must be .* a numeric dtype"),
         ({"seed": []}, {}, "axis seed must be a non-empty sequence"),
         ({"seed": [[1, 2]]}, {}, "axis seed must be a non-empty sequence"),
         ({"seed": 3}, {}, "axis seed must be a non-empty sequence"),
