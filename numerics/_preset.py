@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import math
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..theory import Features, InputError
-from ..theory._checks import whole
+from ..theory._checks import real_array, whole
 from ._model_file import Models
 from ._recipe import MODELS, Recipe
 from ._store import fraction_done, read_sweep
-from ._streams import KINDS
+from ._streams import KINDS, SPARSEST
 from ._sweep import sweep
 from ._train import find_device, train
 
@@ -31,18 +36,22 @@ if TYPE_CHECKING:
 PUBLISHED = Recipe(schedule="constant")
 # A block is what a kill can lose, and what its threads share: at least so many models, where there are as many.
 MODELS_PER_BLOCK = 8
+# All seeds of a cell are in one block.
+MOST_SEEDS = 10**6
 
 
 @dataclass(frozen=True)
 class Preset:
     """Toy models on a grid of densities, importances of the last feature (if `importance` is given) and seeds. Raises InputError.
 
+    Its numbers are the same on every machine, as the random numbers of a model start from them.
+
     about       what it shows, and where it was published. Densities or seeds that the source does not state are ours, and it says so.
     n, m        features and hidden dimensions
-    density     p, of all features alike
-    importance  values of I_n, the other features having 1; without it the importances are 1, ratio, ratio², …
-    kind, size  'independent', 'correlated' or 'anticorrelated' features, in groups of `size`
-    seeds       models per cell, of seeds 0, 1, …
+    density     p, of all features alike; any sequence of numbers, at least 1e-6 if the loss is sampled
+    importance  values of I_n, the other features having 1; without it the importances are 1, ratio, ratio², …, correctly rounded
+    kind, size  'independent', 'correlated' or 'anticorrelated' features, in groups of `size`, if independent 1
+    seeds       models per cell, of seeds 0, 1, …; at most 10⁶
     """
 
     name: str
@@ -59,13 +68,36 @@ class Preset:
 
     def __post_init__(self) -> None:
         """Check, so that nothing bad is found out after a store was made."""
-        for name in ("n", "m", "seeds"):
+        for name, kind in (("name", str), ("about", str), ("kind", str), ("recipe", Recipe)):
+            if not isinstance(value := getattr(self, name), kind):
+                raise InputError(f"{name} must be a {kind.__name__}, got {value!r}")
+        for name in ("n", "m", "size", "seeds"):
             whole(name, getattr(self, name), 1)
+        if self.seeds > MOST_SEEDS:
+            raise InputError(
+                f"seeds must be at most {MOST_SEEDS}, got {self.seeds}; all seeds of a cell are trained together"
+            )
         if self.kind not in KINDS:
             raise InputError(f"kind must be one of {', '.join(KINDS)}, got {self.kind!r}")
+        if self.kind == "independent" and self.size != 1:
+            raise InputError(f"size must be 1 for independent features, got {self.size}; or give a kind of dependence")
+        for name in ("density", "importance"):
+            object.__setattr__(self, name, _axis(name, getattr(self, name)))
         if not self.density:
             raise InputError("density must hold at least one value, got none")
+        ratio: Any = self.ratio
+        if not (isinstance(ratio, int | float | np.integer | np.floating) and 0 < ratio <= sys.float_info.max):
+            raise InputError(f"ratio must be a positive number, got {ratio!r}")
+        object.__setattr__(self, "ratio", float(ratio))
+        if self.importance and ratio != 1:
+            raise InputError(
+                f"ratio must be left out where importance is given, got {ratio!r} and {len(self.importance)} importances"
+            )
         self.features(np.array(self.density), np.array(self.importance) if self.importance else None)
+        if self.recipe.loss == "sampled" and min(self.density) < SPARSEST:
+            raise InputError(
+                f"density must be at least {SPARSEST:g} to be sampled, got {min(self.density):g}; train sparser features on loss='exact'"
+            )
 
     @property
     def grid(self) -> dict[str, list[float] | list[int]]:
@@ -75,8 +107,9 @@ class Preset:
 
     def features(self, density: np.ndarray[Any, Any], importance: np.ndarray[Any, Any] | None = None) -> Features:
         """Features of the cells at these densities (P,), and importances (R,) if there is that axis: instances (P, 1) or (P, R, 1)."""
-        weights = self.ratio ** np.arange(self.n)[None, None]
-        if importance is not None:
+        if importance is None:
+            weights = np.array(_powers(self.ratio, self.n))[None, None]
+        else:
             weights = np.concatenate([np.ones((len(importance), 1, self.n - 1)), importance[:, None, None]], -1)
             density = density[:, None]
         p = np.asarray(density, float)[..., None, None]
@@ -85,13 +118,32 @@ class Preset:
         return getattr(Features, self.kind)(p, weights, self.n, size=self.size)  # type: ignore[no-any-return]
 
 
-def _levels(lowest: float, count: int) -> tuple[float, ...]:
-    """Densities up to 1, equally spaced in logarithm."""
-    return tuple((lowest ** (np.arange(count - 1, -1, -1) / (count - 1))).tolist())
+def _axis(name: str, values: object) -> tuple[float, ...]:
+    """The values of an axis, given as any sequence."""
+    if not isinstance(values, Sequence | np.ndarray) or isinstance(values, str):
+        raise InputError(f"{name} must be a sequence of numbers, got {values!r}")
+    array = real_array(name, values)
+    if array.ndim != 1:
+        raise InputError(f"{name} must be a sequence of numbers, got an array of shape {array.shape}")
+    return tuple(array.tolist())
 
 
+def _powers(ratio: float, n: int) -> list[float]:
+    """1, ratio, ratio², …: correctly rounded powers of the decimal number that is written, where pow depends on the processor."""
+    if abs((n - 1) * math.log10(ratio)) > 300:
+        raise InputError(f"ratio must have powers up to n - 1 between 1e-300 and 1e300, got {ratio!r} for n = {n}")
+    exact = Fraction(str(ratio))
+    return [float(exact**i) for i in range(n)]
+
+
+# Densities and importances equally spaced in logarithm, "LOWEST to HIGHEST in COUNT", as numpy computed them for the stored models on one
+# processor. Frozen, because pow differs in the last bit between processors, and every bit of a model's features is in the key of its
+# random numbers: computed elsewhere, they would be those of other models.
+_GRIDS = {
+    name: tuple(values)
+    for name, values in json.loads(Path(__file__).with_name("grids.json").read_text(encoding="utf-8")).items()
+}
 _PANELS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-_IMPORTANCES = tuple(np.geomspace(0.1, 10, 64).tolist())
 _DYNAMICS = replace(PUBLISHED, history=64, snapshots=(0, *np.unique(np.geomspace(10, 10_000, 24).astype(int)).tolist()))
 
 PRESETS: dict[str, Preset] = {
@@ -102,23 +154,23 @@ PRESETS: dict[str, Preset] = {
             "Phase diagram of two features in one dimension (superposition as a phase change; there ten models a cell)",
             2,
             1,
-            _levels(0.01, 64),
-            _IMPORTANCES,
+            _GRIDS["1/100 to 1 in 64"],
+            _GRIDS["1/10 to 10 in 64"],
         ),
         Preset(
             "phase-3-2",
             "Phase diagram of three features in two dimensions, importances (1, 1, I) (superposition as a phase change)",
             3,
             2,
-            _levels(0.01, 64),
-            _IMPORTANCES,
+            _GRIDS["1/100 to 1 in 64"],
+            _GRIDS["1/10 to 10 in 64"],
         ),
         Preset(
             "intro-5-2",
             "Digons, then a pentagon (introduction; densities of the released notebook)",
             5,
             2,
-            _levels(1 / 20, 10),
+            _GRIDS["1/20 to 1 in 10"],
             ratio=0.9,
             seeds=64,
         ),
@@ -126,16 +178,23 @@ PRESETS: dict[str, Preset] = {
             "basic-20-5", "Basic results, I = 0.7^i (demonstrating superposition)", 20, 5, _PANELS, ratio=0.7, seeds=16
         ),
         Preset("basic-80-20", "Basic results, I = 0.9^i (demonstrating superposition)", 80, 20, _PANELS, ratio=0.9),
-        Preset("uniform-40-10", "Uniform superposition, a small one (densities ours)", 40, 10, _levels(1 / 20, 20)),
         Preset(
-            "uniform-200-20", "Uniform superposition as in the released notebook", 200, 20, _levels(1 / 20, 20), seeds=2
+            "uniform-40-10", "Uniform superposition, a small one (densities ours)", 40, 10, _GRIDS["1/20 to 1 in 20"]
+        ),
+        Preset(
+            "uniform-200-20",
+            "Uniform superposition as in the released notebook",
+            200,
+            20,
+            _GRIDS["1/20 to 1 in 20"],
+            seeds=2,
         ),
         Preset(
             "uniform-400-30",
             "Uniform superposition as published: D* and feature dimensionalities (densities ours)",
             400,
             30,
-            _levels(1 / 30, 40),
+            _GRIDS["1/30 to 1 in 40"],
             seeds=1,
         ),
         Preset(
@@ -143,7 +202,7 @@ PRESETS: dict[str, Preset] = {
             "Two sets of two features that are active together (correlated sets; densities ours)",
             4,
             2,
-            _levels(1 / 20, 10),
+            _GRIDS["1/20 to 1 in 10"],
             kind="correlated",
             size=2,
             seeds=32,
@@ -153,7 +212,7 @@ PRESETS: dict[str, Preset] = {
             "Two sets of two features that exclude each other (anticorrelated sets; densities ours, 1/2 is the largest there is)",
             4,
             2,
-            tuple(p / 2 for p in _levels(1 / 20, 10)),
+            tuple(p / 2 for p in _GRIDS["1/20 to 1 in 10"]),
             kind="anticorrelated",
             size=2,
             seeds=32,
@@ -163,7 +222,7 @@ PRESETS: dict[str, Preset] = {
             "Three sets of two features that are active together: side by side, or collapsed (correlated sets; densities ours)",
             6,
             2,
-            _levels(1 / 50, 14),
+            _GRIDS["1/50 to 1 in 14"],
             kind="correlated",
             size=2,
             seeds=32,
@@ -210,12 +269,12 @@ def find_preset(name: str) -> Preset:
     >>> find_preset("uniform-400-30").m
     30
     """
-    if name not in PRESETS:
+    if str(name) not in PRESETS:  # of a list, say, there is no `in`
         near = get_close_matches(str(name), PRESETS, 1, 0.0)[0]
         raise InputError(
             f"no preset is called {name!r}; the nearest is {near!r}, and there are {', '.join(PRESETS)} (tegum train --list)"
         )
-    return PRESETS[name]
+    return PRESETS[str(name)]
 
 
 @dataclass(frozen=True)
@@ -224,12 +283,16 @@ class Training:
 
     preset: Preset
     device: str = "cpu"
-    version: int = 1
 
     @property
     def name(self) -> str:
         """Name of the preset."""
         return self.preset.name
+
+    @property
+    def version(self) -> int:
+        """2 since powers of the ratio are correctly rounded, which changed some of them."""
+        return 1 if self.preset.ratio == 1 else 2
 
     @property
     def config(self) -> dict[str, object]:
@@ -309,10 +372,11 @@ def train_preset(
     ReLU leaves no formula. Grade of the models SAMPLED. Sources: Elhage et al. 2022 and its released notebook, as `about` says.
     Raises InputError for an unknown preset, a device that is not there, or a store of something else.
     """
-    chosen = find_preset(preset) if isinstance(preset, str) else preset
+    chosen = preset if isinstance(preset, Preset) else find_preset(preset)
     if seeds is not None:
         chosen = replace(chosen, seeds=seeds)
-    find_device(device)
+    if find_device(device).type == "cuda" and chosen.recipe.loss == "exact":
+        raise InputError(f"device must be 'cpu' for loss 'exact', got {device!r}")
     return sweep(chosen.grid, Training(chosen, device), store=store, executor=executor, progress=progress)
 
 
@@ -333,6 +397,7 @@ def preset_models(store: str | os.PathLike[str]) -> Models:
             **{key: config[key] for key in ("n", "m", "ratio", "kind", "size")},
             density=tuple(found.density.values.tolist()),
             importance=tuple(found.importance.values.tolist()) if "importance" in found.dims else (),
+            recipe=replace(PUBLISHED, loss=config["loss"]),  # an exact one has sparser features
         )
         weights, bias = found.weights.values, found.bias.values
     except (KeyError, AttributeError):

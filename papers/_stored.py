@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..numerics import find_preset, read_runs, read_sweep
+from ..numerics import find_preset, fraction_done, read_runs, read_sweep
 from ..theory import InputError
 from ._lab import STORED, Run
 
@@ -72,8 +72,23 @@ def load_preset(name: str) -> Run:
 
 
 def compare_preset(name: str, again: xr.Dataset) -> Comparison:
-    """Compare models of a preset with the stored ones of the same seeds. InputError if the preset is not stored or no seed is common."""
+    """Compare models of a preset with the stored ones of the same seeds.
+
+    InputError if the preset is not stored, a density or importance differs, or no seed is common.
+    """
     stored = read_sweep(stored_file(name))
+    for axis in (axis for axis in stored.loss.dims if axis != "seed"):
+        old_axis, new_axis = (models[axis].values.tolist() if axis in models.dims else [] for models in (stored, again))
+        if old_axis != new_axis:
+            at = next((i for i, (a, b) in enumerate(zip(old_axis, new_axis, strict=False)) if a != b), None)
+            first = (
+                f"{len(old_axis)} values, got {len(new_axis)}"
+                if at is None
+                else f"{old_axis[at]} at {at}, got {new_axis[at]}"
+            )
+            raise InputError(
+                f"{axis} must be that of the stored models, {first}; only models of the same cells can be compared"
+            )
     seeds = np.intersect1d(stored.seed, again.seed)
     if not len(seeds):
         raise InputError(f"the models must have a seed in common with the stored ones, {stored.seed.values.tolist()}")
@@ -82,6 +97,21 @@ def compare_preset(name: str, again: xr.Dataset) -> Comparison:
     for key in old.data_vars:
         equal = np.equal(old[key].values, new[key].values)
         same &= equal.reshape(*old.loss.shape, -1).all(-1)
-    off = np.abs(new.loss / old.loss - 1)
-    means = np.abs(new.loss.mean("seed") / old.loss.mean("seed") - 1)
-    return Comparison(old.loss.size, float(same.mean()), float((off < SAME_LOSS).mean()), float(means.max()))
+    # Of xarray's arithmetic cells that do not match would drop out.
+    losses, stored_losses = (models.loss.values for models in (new, old))
+    off = np.abs(losses / stored_losses - 1)
+    means = np.abs(losses.mean(-1) / stored_losses.mean(-1) - 1)
+    return Comparison(losses.size, float(same.mean()), float((off < SAME_LOSS).mean()), float(means.max()))
+
+
+def refuse_finished(store: Path) -> None:
+    """InputError if a sweep at `store` is finished: nothing would be made again."""
+    if not (store / "zarr.json").exists() or fraction_done(store) < 1:
+        return
+    last = read_runs(store)[-1]
+    versions = last["machines"][-1]["versions"] if last["machines"] else {}
+    by = ", ".join(f"{package} {version}" for package, version in versions.items())
+    raise InputError(
+        f"{store} holds a training that was finished before, started {last['started']} by {by}: nothing would be made again; "
+        "give another --out, or remove it"
+    )

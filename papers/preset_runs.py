@@ -1,6 +1,7 @@
 """Train the stored presets again and store them: `python -m tegum.papers.preset_runs [PRESET …]`, an hour and a half on two cores.
 
 The sweeps are in build/, so that an interrupted run goes on where it stopped; the packed results replace those in runs/ of the checkout.
+What is finished in build/ is packed as it is: remove it to train again.
 """
 
 from __future__ import annotations

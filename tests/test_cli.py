@@ -168,6 +168,33 @@ def test_presets_are_listed_trained_and_inspected(capsys, monkeypatch):
     assert read_sweep("phase-2-1.zarr").sizes["seed"] == 2
 
 
+def test_trained_models_are_told_as_they_are(capsys, monkeypatch):
+    """Sampled losses, models that diverged, and a damaged store."""
+    import warnings
+    from dataclasses import replace
+
+    from tegum.numerics import PRESETS
+
+    small = {"density": (0.1,), "ratio": 1.0, "n": 3, "m": 2, "seeds": 2}
+    for name, rate, words in (
+        ("absolute-100-40", 1e-3, "), sampled loss 0."),
+        ("intro-5-2", 1e30, "), 2 diverged\n"),
+    ):
+        recipe = replace(PRESETS[name].recipe, steps=20, batch=16, learning_rate=rate)
+        monkeypatch.setitem(PRESETS, name, replace(PRESETS[name], **small, recipe=recipe))
+        assert main(["train", name]) == 0
+        assert words in capsys.readouterr().out
+    chunk = next(Path("intro-5-2.zarr/weights").glob("c.*"))
+    chunk.write_bytes(b"other")
+    before = warnings.showwarning
+    warnings.simplefilter("default")
+    assert main(["train", "intro-5-2"]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "damaged" in line]
+    assert told[0].startswith("tegum: warning: intro-5-2.zarr: 1 finished block was damaged")
+    assert "_store.py" not in told[0]
+    assert warnings.showwarning is before
+
+
 def test_figures_are_listed_and_drawn(capsys):
     assert main(["figures", "--list"]) == 0
     assert "published_phases" in capsys.readouterr().out
@@ -186,8 +213,9 @@ def test_bad_model_files_are_named(capsys):
     Path("folder.zarr").mkdir()
     for arguments, words in (
         (["models.pt"], "--density must be given: models.pt does not say what its models were trained on"),
+        (["models.pt", "--density", "0.1", "--ratio", "0"], "importance"),
         (["models.pt", "--ratio", "0.9"], "--density must be given with --importance or --ratio"),
-        (["models.pt", "--density", "0.1,0.2,0.3"], "one for each instance, of shape (2,), got 3"),
+        (["models.pt", "--density", "0.1,0.2,0.3"], "got 3 for models of shape (2,)"),
         (["models.pt", "--density", "0.1;0.2"], "--density must be numbers separated by commas"),
         (["models.pt", "--density", "-0.1"], "density must be in (0, 1]"),
         (["models.pt", "--density", "0.1", "--importance", "1,2"], "--importance must be 3 numbers"),
@@ -208,6 +236,8 @@ def test_bad_model_files_are_named(capsys):
         (["train"], "PRESET is missing; tegum train --list"),
         (["train", "phase-21"], "the nearest is 'phase-2-1'"),
         (["train", "phase-2-1", "--seeds", "-1"], "seeds must be an integer >= 1, got -1"),
+        (["train", "phase-2-1", "--seeds", "99999999999"], "seeds must be at most 1000000, got 99999999999"),
+        (["train", "phase-2-1", "--out", "/"], "store must be a folder of its own, got '/'"),
         (["train", "phase-2-1", "--device", "tpu9"], "device must be 'cpu' or 'cuda', got 'tpu9'"),
         (["figures", "fase_diagram"], "the nearest is 'phase_diagram'"),
         (["count", "0", "--degrees", "1"], "n must be an integer >= 1, got 0"),
@@ -260,12 +290,15 @@ def test_changed_verdict_gives_exit_code_1(monkeypatch, capsys):
 def test_interrupt_gives_exit_code_130(monkeypatch, capsys):
     from tegum.papers import _verify
 
-    def stop(*_):
+    def stop(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(_verify, "_settle", stop)
     assert main(["verify", "lieberum2022.01"]) == 130
     assert "interrupted after 0 claims" in capsys.readouterr().err
+    monkeypatch.setattr("tegum.papers.verify", stop)
+    assert main(["verify", "lieberum2022.01"]) == 130
+    assert capsys.readouterr().err == "tegum: interrupted\n"
 
 
 @pytest.mark.slow

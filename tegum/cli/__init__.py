@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from typing import TYPE_CHECKING
 
 from . import _models, _papers, _theory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import TextIO
 
 EXAMPLES = """examples:
   tegum verify                              every claim, report in ./report; trained models from the record (half a minute)
@@ -42,18 +44,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     from ..theory import InputError
 
     try:
-        code: int = arguments.run(arguments)
+        with warnings.catch_warnings():  # which restores what is shown how
+            warnings.showwarning = _show_warning
+            code: int = arguments.run(arguments)
     except InputError as error:
         print(f"tegum: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
-        print(f"tegum: {stop or 'interrupted'}", file=sys.stderr)
+        print(f"tegum: {str(stop) or 'interrupted'}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # The reader of stdout has gone (`tegum verify | head`); nothing is left to tell it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A warning as one line, without the place in the source."""
+    print(f"tegum: warning: {message}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -32,7 +32,7 @@ def add(command: Command) -> None:
     train.add_argument(
         "--refresh",
         action="store_true",
-        help="compare with the results that come with tegum; exit code 1 if they differ",
+        help="train anew and compare with the results that come with tegum; exit code 1 if they differ",
     )
 
     inspect = command(
@@ -63,8 +63,10 @@ def add(command: Command) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> int:
+    import numpy as np
+
     from ..numerics import PRESETS, SweepError, train_preset
-    from ..papers._stored import compare_preset, stored_file
+    from ..papers._stored import compare_preset, refuse_finished, stored_file
     from ..theory import InputError
 
     if arguments.list:
@@ -74,18 +76,21 @@ def _train(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.preset is None:
         raise InputError("PRESET is missing; tegum train --list shows which there are")
-    if arguments.refresh:
-        stored_file(arguments.preset)  # refused before anything is trained
     store = arguments.out or Path(f"{arguments.preset}.zarr")
+    if arguments.refresh:  # refused before anything is trained
+        stored_file(arguments.preset)
+        refuse_finished(store)
     try:
         models = train_preset(arguments.preset, store=store, seeds=arguments.seeds, device=arguments.device)
     except SweepError as error:
         print(f"tegum: {error}", file=sys.stderr)
         return 2
     sizes = ", ".join(f"{count} {axis}" for axis, count in models.sizes.items())
-    print(
-        f"{store}: {models.loss.size} models ({sizes}), exact loss {float(models.loss.min()):.3g} to {float(models.loss.max()):.3g}"
-    )
+    loss = models.loss.values
+    finite, kind = loss[np.isfinite(loss)], "sampled" if "loss_error" in models else "exact"
+    spread = [f"{kind} loss {finite.min():.3g} to {finite.max():.3g}"] if finite.size else []
+    diverged = [f"{loss.size - finite.size} diverged"] if finite.size < loss.size else []
+    print(f"{store}: {loss.size} models ({sizes}), {', '.join(spread + diverged)}")
     if not arguments.refresh:
         return 0
     found = compare_preset(arguments.preset, models)
@@ -146,11 +151,12 @@ def _features(arguments: argparse.Namespace, models: Models) -> Features | None:
     if arguments.importance is not None and arguments.ratio is not None:
         raise InputError("either --importance or --ratio can be given, got both; leave one out")
     density = _numbers("--density", arguments.density)
-    if len(density) > 1 and models.shape[-1:] != (len(density),):
+    if len(density) > 1 and models.shape != (len(density),):
         raise InputError(
-            f"--density must be one number or one for each instance, of shape {models.shape}, got {len(density)}"
+            f"--density must be one number, or one for each model of a file with one axis of them; got {len(density)} "
+            f"for models of shape {models.shape}"
         )
-    weights = [(arguments.ratio or 1.0) ** i for i in range(models.n)]
+    weights = [(1.0 if arguments.ratio is None else arguments.ratio) ** i for i in range(models.n)]
     if arguments.importance is not None:
         weights = _numbers("--importance", arguments.importance)
         if len(weights) != models.n:

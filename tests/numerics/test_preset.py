@@ -1,8 +1,14 @@
 """Presets: what is published, trained in small; packed sweeps."""
 
+import hashlib
 import json
+import os
+import subprocess
+import sys
 import zipfile
 from dataclasses import replace
+from decimal import Decimal, localcontext
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -12,7 +18,7 @@ from hypothesis import strategies as st
 from zarr.storage import ZipStore
 
 from tegum.numerics import PRESETS, Preset, Recipe, find_preset, pack_sweep, read_runs, read_sweep, train_preset
-from tegum.numerics._preset import Training
+from tegum.numerics._preset import _GRIDS, Training, preset_models
 from tegum.numerics._sweep import sweep
 from tegum.theory import InputError, expected_loss
 
@@ -68,6 +74,49 @@ def test_settings_are_the_published_ones(name):
         assert features.importance[..., -1].shape[-2:] == (len(axis), 1)
         assert np.array_equal(features.importance[0, :, 0, -1], axis)
     assert list(preset.density) == sorted(set(preset.density))
+
+
+def numbers():
+    """Hash of every density, importance and step of every preset, to the last bit."""
+    found = hashlib.sha256()
+    for name, preset in sorted(PRESETS.items()):
+        features = preset.features(np.array(preset.density), np.array(preset.importance) if preset.importance else None)
+        steps = preset.recipe.recorded, preset.recipe.snapshots
+        found.update(repr((name, preset.grid, features.density.tolist(), features.importance.tolist(), steps)).encode())
+    return found.hexdigest()[:16]
+
+
+NUMBERS = "14bb5a44afbfc0fd"
+
+
+def test_the_numbers_of_every_preset_are_those_they_were():
+    assert numbers() == NUMBERS
+
+
+@pytest.mark.slow
+def test_they_do_not_depend_on_the_processor():
+    """Without AVX-512 numpy's pow and geomspace round some of them differently."""
+    script = f"import runpy; print(runpy.run_path({__file__!r})['numbers']())"
+    environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512F AVX512_SKX"}
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
+    assert run.stdout.split() == [NUMBERS]
+
+
+@pytest.mark.parametrize("name", _GRIDS)
+def test_frozen_grids_are_what_they_are_called(name):
+    lowest, _, highest, _, count = name.split()
+    with localcontext(prec=50):
+        low = Decimal(Fraction(lowest).numerator) / Fraction(lowest).denominator
+        exact = [float(low * (int(highest) / low) ** (Decimal(i) / (int(count) - 1))) for i in range(int(count))]
+    # The rounding of the exponent counts ln 100 times.
+    assert _GRIDS[name] == pytest.approx(exact, rel=1e-15, abs=0)
+
+
+@pytest.mark.parametrize("ratio", [0.7, 0.9])
+def test_powers_of_the_ratio_are_correctly_rounded(ratio):
+    found = Preset("mine", "", 80, 2, (0.5,), ratio=ratio).features(np.array([0.5])).importance.ravel().tolist()
+    with localcontext(prec=200):
+        assert found == [float(Decimal(str(ratio)) ** i) for i in range(80)]
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -126,6 +175,10 @@ def test_blocks_hold_enough_models(name, seeds):
         ({"seeds": 0}, "seeds must be an integer >= 1, got 0"),
         ({"device": "cuda"}, "cuda"),
         ({"device": "tpu9"}, "device must be 'cpu' or 'cuda'"),
+        ({"preset": None}, "no preset is called None"),
+        ({"preset": 3}, "no preset is called 3"),
+        ({"preset": ["intro-5-2"]}, r"no preset is called \['intro-5-2'\]"),
+        ({"seeds": 99999999999}, "seeds must be at most 1000000, got 99999999999"),
     ],
 )
 def test_bad_arguments_are_named(change, words, tmp_path):
@@ -147,6 +200,24 @@ def test_bad_arguments_are_named(change, words, tmp_path):
         ({"m": 0}, "m must be an integer >= 1, got 0"),
         ({"kind": "entangled"}, "kind must be one of independent, correlated, anticorrelated, got 'entangled'"),
         ({"kind": "correlated", "size": 3}, "size"),
+        ({"density": 0.1}, "density must be a sequence of numbers, got 0.1"),
+        ({"density": "0.1"}, "density must be a sequence of numbers, got '0.1'"),
+        ({"density": ("a",)}, r"density must be .* numbers, got \('a',\)"),
+        ({"density": np.ones((2, 2))}, r"density must be a sequence of numbers, got an array of shape \(2, 2\)"),
+        ({"density": (1e-7, 0.1)}, "density must be at least 1e-06 to be sampled, got 1e-07"),
+        ({"importance": 1.0}, "importance must be a sequence of numbers, got 1.0"),
+        ({"importance": None}, "importance must be a sequence of numbers, got None"),
+        ({"importance": (1.0, 2.0)}, "ratio must be left out where importance is given, got 0.9 and 2 importances"),
+        ({"ratio": "a"}, "ratio must be a positive number, got 'a'"),
+        ({"ratio": None}, "ratio must be a positive number, got None"),
+        ({"ratio": float("nan")}, "ratio must be a positive number, got nan"),
+        ({"ratio": 1e-100}, "ratio must have powers .*, got 1e-100 for n = 5"),
+        ({"kind": ["correlated"]}, r"kind must be a str, got \['correlated'\]"),
+        ({"recipe": None}, "recipe must be a Recipe, got None"),
+        ({"name": None}, "name must be a str, got None"),
+        ({"size": "two"}, "size must be an integer >= 1, got 'two'"),
+        ({"size": 3}, "size must be 1 for independent features, got 3"),
+        ({"seeds": 10**7}, "seeds must be at most 1000000, got 10000000"),
     ],
 )
 def test_bad_presets_are_refused_when_made(change, words):
@@ -158,6 +229,19 @@ def test_a_preset_of_ones_own(tmp_path):
     mine = Preset("mine", "", 3, 2, (0.1, 0.2), (0.5, 1.0, 2.0), seeds=2, recipe=Recipe(steps=5, batch=16))
     found = train_preset(mine, store=tmp_path / "a.zarr", seeds=1, progress=False)
     assert dict(found.sizes) == {"density": 2, "importance": 3, "seed": 1, "dimension": 2, "feature": 3}
+
+
+def test_arrays_are_axes():
+    preset = Preset("mine", "", 3, 2, np.array([0.1, 0.2]), [1, 2])
+    assert preset == Preset("mine", "", 3, 2, (0.1, 0.2), (1.0, 2.0))
+    assert preset.grid["importance"] == [1.0, 2.0]
+
+
+def test_sparser_features_train_on_the_exact_loss(tmp_path):
+    mine = Preset("mine", "", 3, 2, (1e-7,), seeds=2, recipe=Recipe(loss="exact", steps=5))
+    found = train_preset(mine, store=tmp_path / "a.zarr", progress=False)
+    assert np.isfinite(found.loss).all()
+    assert preset_models(tmp_path / "a.zarr").shape == (1, 2)
 
 
 def test_another_preset_is_not_overwritten(tmp_path):

@@ -33,7 +33,7 @@ def test_the_asked_ones_are_stored():
 def test_they_are_the_presets_and_say_where_they_come_from(name):
     preset, models = PRESETS[name], read_sweep(STORED / f"{name}.zip")
     for axis, values in preset.grid.items():
-        assert np.array_equal(models[axis], values)
+        assert np.asarray(values).tobytes() == models[axis].values.tobytes()
     manifest = models.attrs["tegum_sweep"]
     assert manifest["config"] == {**Training(preset).config, "snapshots": list(preset.recipe.snapshots)}
     made = load_preset(name).provenance
@@ -99,6 +99,27 @@ def test_a_difference_is_seen():
         compare_preset(name, stored.assign_coords(seed=range(8, 16)))
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda d: {"density": np.nextafter(d.density, 2)},
+            "density must be that of the stored models, 0.01 at 0, got 0.01000",
+        ),
+        (
+            lambda d: {"importance": d.importance[::-1].values},
+            "importance must be that of the stored models, 0.1 at 0, got 10.0",
+        ),
+    ],
+)
+def test_other_cells_are_not_compared(change, words):
+    stored = read_sweep(STORED / "phase-2-1.zip").load()
+    with pytest.raises(InputError, match=words):
+        compare_preset("phase-2-1", stored.assign_coords(change(stored)))
+    with pytest.raises(InputError, match="density must be that of the stored models, 64 values, got 63"):
+        compare_preset("phase-2-1", stored.isel(density=slice(63)))
+
+
 def test_what_is_not_stored_is_named(tmp_path, monkeypatch, capsys):
     with pytest.raises(InputError, match="preset 'absolute-100-40' is not stored; stored are"):
         _stored.stored_file("absolute-100-40")
@@ -128,6 +149,14 @@ def test_refresh_compares_and_tells(tmp_path, monkeypatch, capsys):
     again = ["train", "--refresh", "intro-5-2", "--out"]
     assert main([*again, str(tmp_path / "b.zarr")]) == 0
     assert "100.00% of 4 are the same bit for bit" in capsys.readouterr().out
+    # Finished, it trains nothing; it goes on with what is not.
+    assert main([*again, str(tmp_path / "b.zarr")]) == 2
+    told = capsys.readouterr().err
+    assert "b.zarr holds a training that was finished before, started 20" in told
+    assert "torch" in told
+    assert "give another --out" in told
+    next((tmp_path / "b.zarr").glob("run/c.*")).unlink()
+    assert main([*again, str(tmp_path / "b.zarr")]) == 0
     assert main([*again, str(tmp_path / "c.zarr"), "--seeds", "1"]) == 0
     monkeypatch.setitem(PRESETS, "intro-5-2", replace(tiny, recipe=replace(tiny.recipe, steps=80)))
     assert main([*again, str(tmp_path / "d.zarr")]) == 1
