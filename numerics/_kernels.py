@@ -14,10 +14,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 from numba import uint32, uint64
 from numpy import ndarray as Array
+
+from ..theory._compiled import compiler
 
 # Purposes of the streams: initial weights, gaps between active samples, which feature of a group, signs, and values (up to 7).
 # Typed, as Python's integers would have the loops compiled once for each of them.
@@ -33,10 +34,8 @@ TILE = 256
 LOG2 = math.log(2.0)
 
 # Whatever decides the samples is compiled without fastmath: every device finds the same numbers.
-exact = numba.njit(nogil=True, cache=True, error_model="numpy")
-fast = numba.njit(
-    nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "nnan", "ninf", "arcp"}
-)
+exact = compiler(nogil=True, error_model="numpy")
+fast = compiler(nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "nnan", "ninf", "arcp"})
 
 
 @exact

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -11,6 +12,9 @@ from numpy import ndarray as Array
 
 from ..theory import InputError
 from ..theory._checks import whole
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Model(NamedTuple):
@@ -41,6 +45,16 @@ WEIGHT_DECAY = 0.01
 MOST_STEPS = 2**31
 
 
+def _real(value: object) -> float:
+    """The value in float64; NaN, which keeps no rule, if it is no number: a truth, a text or a sequence."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a model is trained; the fields are arguments of `train`, which explains them. Raises InputError.
@@ -57,25 +71,24 @@ class Recipe:
     learning_rate: float = 1e-3
     schedule: str = "cosine"
     history: int = 0
-    snapshots: tuple[int, ...] = ()
+    snapshots: Sequence[int] = ()
     stop: float | None = None
 
     def __post_init__(self) -> None:
         """Check."""
         for name, choices in (("model", MODELS), ("loss", LOSSES), ("optimiser", OPTIMISERS), ("schedule", SCHEDULES)):
             value = getattr(self, name)
-            if value not in choices:
+            if not isinstance(value, str) or value not in choices:
                 raise InputError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
         whole("batch", self.batch, 1)
         if whole("steps", self.steps, 1) > MOST_STEPS:
             raise InputError(f"steps must be at most {MOST_STEPS}, got {self.steps}")
         whole("history", self.history, 0)
-        rate = self.learning_rate
-        if not (np.isfinite(rate) and rate > 0):
-            raise InputError(f"learning_rate must be positive and finite, got {rate}")
-        for step in self.snapshots:
-            if whole("snapshots", step, 0) > self.steps:
-                raise InputError(f"snapshots must be steps from 0 to {self.steps}, got {step}")
+        if not 0 < _real(self.learning_rate) < math.inf:
+            raise InputError(
+                f"learning_rate must be positive and finite, a number such as 0.001, got {self.learning_rate!r}"
+            )
+        object.__setattr__(self, "snapshots", self._kept())
         if self.loss == "exact" and not MODELS[self.model].exact:
             raise InputError(
                 f"loss must be 'sampled' for model {self.model!r}: the exact loss of a ReLU on the hidden layer is not known"
@@ -86,12 +99,24 @@ class Recipe:
             if self.history or self.snapshots or self.stop is not None:
                 raise InputError("history, snapshots and stop are for optimiser 'adamw'; 'bfgs' stops by its gradient")
         if self.stop is not None:
-            if not 0 < self.stop < 1:
-                raise InputError(f"stop must be a fraction between 0 and 1, got {self.stop}")
+            if not 0 < _real(self.stop) < 1:
+                raise InputError(f"stop must be a fraction between 0 and 1, such as 0.01, got {self.stop!r}")
             if not self.history:
                 raise InputError(
                     "history must be at least 1 for an early stop: the loss is looked at when it is recorded"
                 )
+
+    def _kept(self) -> tuple[int, ...]:
+        """The snapshots as a tuple of whole numbers, none rounded to be one."""
+        rule = f"snapshots must be a sequence of whole steps from 0 to {self.steps}, such as (0, {self.steps})"
+        try:
+            given = tuple(self.snapshots)
+        except TypeError:
+            raise InputError(f"{rule}, got {self.snapshots!r}") from None
+        for step in given:
+            if isinstance(step, bool) or not isinstance(step, int | np.integer) or not 0 <= step <= self.steps:
+                raise InputError(f"{rule}, got {step!r}")
+        return tuple(int(step) for step in given)
 
     @property
     def recorded(self) -> tuple[int, ...]:

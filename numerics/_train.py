@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import time
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
@@ -103,7 +105,8 @@ def train(
     with fresh samples at every step; but the learning rate decays to zero along a cosine, where schedule='constant' is theirs.
 
     What becomes of a model depends on its own seed, features and m only, bit for bit on one device, not on the models beside it: its random
-    numbers are functions of a key made from these. Replica r has the seed `seed` + r. A GPU draws the same samples; its sums round
+    numbers are functions of a key made from these. Replica r has the seed `seed` + r. The one process that compiles
+    the loops, the first after an installation, may round otherwise in the last bit than those that load them. A GPU draws the same samples; its sums round
     differently, so weights agree to rounding until training amplifies it, in float64 to 1e-9 over hundreds of steps.
 
     features: instances (..., n), of any law. m >= 1.
@@ -126,15 +129,13 @@ def train(
     ((8, 1, 2), True)
     """
     m, replicas = whole("m", m, 1), whole("replicas", replicas, 1)
-    recipe = Recipe(
-        model, loss, optimiser, steps, batch, learning_rate, schedule, history, tuple(int(s) for s in snapshots), stop
-    )
-    if dtype not in DTYPES:
+    recipe = Recipe(model, loss, optimiser, steps, batch, learning_rate, schedule, history, snapshots, stop)
+    if not isinstance(dtype, str) or dtype not in DTYPES:
         raise InputError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
     where = find_device(device)
     if where.type == "cuda" and loss == "exact":
         raise InputError("device must be 'cpu' for loss 'exact'")
-    flat, seeds, shape = _instances(features, seed, replicas)
+    flat, seeds, shape = _instances(features, seed, m, replicas, recipe)
     started = time.time()
     state = State.start(flat, seeds, m, model, dtype if loss == "sampled" else "float64")
     count = len(state)
@@ -232,15 +233,28 @@ def starting_weights(
     features: Features, m: int, *, replicas: int = 1, seed: ArrayLike = 0, model: str = "relu"
 ) -> Float[Array, "*instances replicas m n"]:
     """The weights from which `train` with these arguments starts (the encoder's, if the decoder has its own), in float64."""
-    flat, seeds, shape = _instances(features, seed, replicas)
+    m, replicas = whole("m", m, 1), whole("replicas", replicas, 1)
+    flat, seeds, shape = _instances(features, seed, m, replicas, Recipe(model, batch=1))
     return State.start(flat, seeds, m, model, "float64").encoder.reshape(*shape, m, features.n)
 
 
-def _instances(features: Features, seed: ArrayLike, replicas: int) -> tuple[Features, Array, tuple[int, ...]]:
-    """Features (models, n) and seeds (models,) of all models, and the shape of the batch."""
-    seeds = np.asarray(seed)
-    if seeds.dtype.kind not in "iu" or seeds.size == 0 or seeds.min() < 0:
-        raise InputError(f"seed must be an integer >= 0 or an array of them, got {seed!r}")
+def _instances(
+    features: Features, seed: ArrayLike, m: int, replicas: int, recipe: Recipe
+) -> tuple[Features, Array, tuple[int, ...]]:
+    """Features (models, n) and seeds (models,) of all models, and the shape of the batch, which fits the memory."""
+    if not isinstance(features, Features):
+        raise InputError(f"features must be Features, such as Features(0.1, n=5), got {features!r}")
+    if features.density.size == 0:
+        raise InputError(f"features must hold at least one instance, got leading axes {features.density.shape[:-1]}")
+    try:
+        seeds = np.asarray(seed)
+    except ValueError:
+        seeds = np.empty(0)
+    # Beside the largest seed there must be room for those of the replicas: sums of unsigned and signed integers are floats.
+    good = seeds.dtype.kind in "iu" and seeds.size > 0 and seeds.min() >= 0
+    if not good or int(seeds.max()) + replicas > 2**63:
+        raise InputError(f"seed must be an integer >= 0 or an array of them, at most 2**63 - replicas, got {seed!r}")
+    seeds = seeds.astype(np.int64)
     try:
         leading = np.broadcast_shapes(features.density.shape[:-1], seeds.shape)
     except ValueError:
@@ -248,9 +262,30 @@ def _instances(features: Features, seed: ArrayLike, replicas: int) -> tuple[Feat
             f"seed of shape {seeds.shape} does not fit the leading axes {features.density.shape[:-1]} of features"
         ) from None
     shape = (*leading, replicas)
+    _check_memory(math.prod(leading), features.n, m, replicas, recipe)
     flat = flatten(add_axis(features), shape)
     each = np.broadcast_to(seeds[..., None] + np.arange(replicas), shape)
     return flat, each.reshape(-1), shape
+
+
+def _check_memory(instances: int, n: int, m: int, replicas: int, recipe: Recipe) -> None:
+    """InputError naming what asks for most, if weights, moments, records and one batch in float32 exceed the memory of this machine."""
+    if not hasattr(os, "sysconf"):  # Windows does not tell
+        return
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    models = instances * replicas
+    largest = max((m, "m"), (replicas, "replicas"), (instances, "the number of instances of features and seed"))
+    needs = {
+        (recipe.batch, "batch"): 4 * n * recipe.batch if recipe.loss == "sampled" else 0,
+        (recipe.history, "history"): 8 * recipe.history + 16 * models * min(recipe.history, recipe.steps),
+        largest: 16 * models * m * n,
+    }
+    if sum(needs.values()) > memory:
+        value, name = max(needs, key=lambda what: needs[what])
+        raise InputError(
+            f"{name} must be smaller, got {value}: training would take at least {sum(needs.values()) / 2**30:.3g} GiB "
+            f"of the {memory / 2**30:.3g} GiB of this machine"
+        )
 
 
 def find_device(name: str) -> torch.device:
@@ -261,10 +296,15 @@ def find_device(name: str) -> torch.device:
     """
     try:
         device = torch.device(name)
-    except RuntimeError:
+    except (RuntimeError, TypeError):
         raise InputError(f"device must be 'cpu' or 'cuda', got {name!r}") from None
-    if device.type not in ("cpu", "cuda"):
+    # torch takes the number of a device modulo 256.
+    if device.type not in ("cpu", "cuda") or str(device) != str(name):
         raise InputError(f"device must be 'cpu' or 'cuda', got {name!r}")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise InputError(f"device {name!r} asked for, but torch finds no CUDA device; use device='cpu'")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(
+            f"device must be at most 'cuda:{torch.cuda.device_count() - 1}', the last one that torch finds, got {name!r}"
+        )
     return device

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 from numpy import ndarray as Array
 
-compiled = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+from ._compiled import compiler
+
+compiled = compiler(nogil=True, error_model="numpy", fastmath={"contract"})
 
 
 @compiled

@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 from numpy import ndarray as Array
+
+from ._compiled import compiler
 
 # c P: balances the growth e^{cP} of the integrand against the weight e^{-cP} of the aliases.
 TILT = 2.0
@@ -30,7 +31,7 @@ RESOLVED, FAR = 12.0, 60.0
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(6)
 GAUSS_X, GAUSS_W = (1 + _NODES) / 2, _WEIGHTS / 2
 
-compiled = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
+compiled = compiler(nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"})
 
 
 @compiled

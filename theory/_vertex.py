@@ -22,10 +22,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
 from numpy import ndarray as Array
 
+from ._compiled import compiler
 from ._contour import in_pieces
 from ._rows import RowErrors
 
@@ -39,7 +39,7 @@ NEGLIGIBLE_SLOPE = 1e-75
 # 1/q, for powers over factorials.
 INVERSE = np.array([0.0, *(1 / q for q in range(1, 64))])
 # No reassociation: the order of summation is what keeps the digits.
-compiled = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+compiled = compiler(nogil=True, error_model="numpy", fastmath={"contract"})
 
 
 def vertex_errors(problems: RowProblems, gradient: bool) -> RowErrors:

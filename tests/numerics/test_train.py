@@ -9,7 +9,7 @@ from tegum.numerics._recipe import MODELS, Recipe
 from tegum.numerics._steps import State, compiled_steps, population_loss
 from tegum.numerics._streams import Problem, TorchSampler
 from tegum.numerics._torch_steps import TorchStep, graphed, same_effect, torch_steps
-from tegum.numerics._train import starting_weights
+from tegum.numerics._train import find_device, starting_weights
 from tegum.theory import Features, InputError, expected_loss, optimal_model, phase_diagram
 from tegum.theory._descent import descend
 from tegum.theory._law import beta_values
@@ -90,6 +90,28 @@ def test_a_graph_is_used_only_where_it_does_what_the_step_does(monkeypatch):
     assert not same_effect(step, lambda: tensors[1].add_(1), tensors)
 
 
+def test_a_diverged_model_does_not_hide_that_two_steps_are_one():
+    """NaN is NaN, and nothing else is."""
+    tensors = [torch.tensor([[1.0, float("nan")], [float("inf"), 2.0]]), torch.tensor(3)]
+
+    def step():
+        tensors[0].mul_(0.5)
+        tensors[1].add_(1)
+
+    def lost():
+        step()
+        tensors[0][1, 1] = float("nan")
+
+    def more():
+        step()
+        tensors[0][1, 1] += 1e-7
+
+    assert same_effect(step, step, tensors)
+    assert not same_effect(step, lost, tensors)
+    assert not same_effect(step, more, tensors)
+    assert tensors[0][1].tolist() == [float("inf"), 2.0]
+
+
 def test_single_precision_follows_the_same_samples():
     recipe = Recipe("absolute", steps=40, batch=300, learning_rate=0.02)
     states = [start(SETTINGS[0], "absolute", dtype) for dtype in ("float32", "float64")]
@@ -157,6 +179,21 @@ def test_seeds_broadcast():
         grid.weights[:2, :, 0], train(features, 1, replicas=2, seed=3, **settings).weights.swapaxes(0, 1)
     )
     assert np.array_equal(grid.weights[2], train(features, 1, seed=9, **settings).weights)
+
+
+def test_seeds_of_any_kind_are_integers():
+    """Unsigned ones are not rounded to floats, up to the last that 63 bits hold; keys are those of Python's integers."""
+    features, settings = Features(0.3, n=2), {"steps": 2, "batch": 4}
+    for kind in (np.uint64, np.int64, np.uint8):
+        same = train(features, 1, replicas=2, seed=kind(5), **settings).weights
+        assert np.array_equal(same, train(features, 1, replicas=2, seed=5, **settings).weights)
+    near = train(features, 1, seed=np.array([2**53, 2**53 + 1], np.uint64), **settings).weights
+    assert not np.array_equal(near[0], near[1])
+    assert np.array_equal(near[1], train(features, 1, seed=2**53 + 1, **settings).weights)
+    train(features, 1, replicas=2, seed=2**63 - 2, **settings)
+    for seed, replicas in ((2**63 - 1, 2), (np.uint64(2**63), 1), (2**64, 1)):
+        with pytest.raises(InputError, match=r"seed must be an integer >= 0 .* at most 2\*\*63 - replicas, got"):
+            train(features, 1, replicas=replicas, seed=seed, **settings)
 
 
 @pytest.mark.slow
@@ -392,8 +429,13 @@ def test_cuda_follows_the_cpu(features, model):
         ({"steps": 0}, "steps must be"),
         ({"batch": 1.5}, "batch must be an integer"),
         ({"replicas": 0}, "replicas must be"),
-        ({"learning_rate": -1.0}, "learning_rate must be positive and finite, got -1"),
+        ({"learning_rate": -1.0}, "learning_rate must be positive and finite, .* got -1"),
         ({"learning_rate": float("nan")}, "got nan"),
+        ({"learning_rate": True}, "learning_rate must be positive and finite, a number such as 0.001, got True"),
+        ({"learning_rate": "a"}, "learning_rate must be .* got 'a'"),
+        ({"learning_rate": None}, "learning_rate must be .* got None"),
+        ({"learning_rate": [0.1]}, r"learning_rate must be .* got \[0.1\]"),
+        ({"learning_rate": 10**400}, "learning_rate must be .* got 1000"),
         ({"dtype": "float16"}, "dtype must be one of float32, float64, got 'float16'"),
         ({"model": "relo"}, "model must be one of relu, linear, hidden, untied, absolute, got 'relo'"),
         ({"loss": "huber"}, "loss must be one of sampled, exact"),
@@ -405,8 +447,34 @@ def test_cuda_follows_the_cpu(features, model):
         ({"seed": -1}, "seed must be an integer >= 0"),
         ({"seed": 0.5}, "seed must be an integer >= 0"),
         ({"seed": [1, 2, 3], "features": Features(np.full((2, 2), 0.1))}, "seed of shape"),
-        ({"snapshots": (5,)}, "snapshots must be steps from 0 to 2, got 5"),
+        ({"snapshots": (5,)}, "snapshots must be .* steps from 0 to 2, .* got 5"),
+        ({"snapshots": (1.7,)}, r"snapshots must be a sequence of whole steps from 0 to 2, such as \(0, 2\), got 1.7"),
+        ({"snapshots": (float("nan"),)}, "snapshots must be .* got nan"),
+        ({"snapshots": (True,)}, "snapshots must be .* got True"),
+        ({"snapshots": "12"}, "snapshots must be .* got '1'"),
+        ({"snapshots": ("a",)}, "snapshots must be .* got 'a'"),
+        ({"snapshots": 5}, "snapshots must be .* got 5"),
+        ({"snapshots": None}, "snapshots must be .* got None"),
         ({"history": -1}, "history must be"),
+        ({"stop": "a", "history": 2}, "stop must be a fraction between 0 and 1, such as 0.01, got 'a'"),
+        ({"stop": [0.1], "history": 2}, r"stop must be a fraction .* got \[0.1\]"),
+        ({"stop": float("nan"), "history": 2}, "stop must be a fraction .* got nan"),
+        ({"model": ["relu"]}, r"model must be one of .* got \['relu'\]"),
+        ({"loss": ["exact"]}, r"loss must be one of .* got \['exact'\]"),
+        ({"optimiser": np.array(["adamw", "bfgs"])}, "optimiser must be one of .* got array"),
+        ({"schedule": {}}, "schedule must be one of .* got {}"),
+        ({"dtype": ["float32"]}, r"dtype must be one of .* got \['float32'\]"),
+        ({"dtype": np.array(["float32", "a"])}, "dtype must be one of .* got array"),
+        ({"seed": [[1], [2, 3]]}, "seed must be an integer >= 0"),
+        ({"features": 0.1}, "features must be Features, such as .* got 0.1"),
+        ({"features": Features(np.full((3, 0, 2), 0.1))}, "features must hold at least one instance, got leading axes"),
+        ({"replicas": 10**14}, "replicas must be smaller, got 100000000000000: training would take at least .* GiB"),
+        ({"m": 10**14}, "m must be smaller, got 100000000000000"),
+        ({"batch": 10**14}, "batch must be smaller, got 100000000000000"),
+        ({"history": 10**14}, "history must be smaller, got 100000000000000"),
+        ({"device": None}, "device must be 'cpu' or 'cuda', got None"),
+        ({"device": ["cpu"]}, "device must be 'cpu' or 'cuda'"),
+        ({"device": "cuda:256"}, "device must be 'cpu' or 'cuda', got 'cuda:256'"),
         ({"stop": 0.1}, "history must be at least 1 for an early stop"),
         ({"stop": 1.5, "history": 2}, "stop must be a fraction"),
         ({"features": Features(1e-7, n=2)}, "density must be at least 1e-06 to be sampled"),
@@ -423,3 +491,11 @@ def test_bad_settings_are_named(change, words):
     arguments = {"features": Features(0.1, n=2), "m": 1, "steps": 2, "batch": 2, **change}
     with pytest.raises(InputError, match=words):
         train(arguments.pop("features"), arguments.pop("m"), **arguments)
+
+
+def test_a_device_beyond_the_last_is_named(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert find_device("cuda:1") == torch.device("cuda:1")
+    with pytest.raises(InputError, match=r"device must be at most 'cuda:1', .* got 'cuda:9'"):
+        find_device("cuda:9")
