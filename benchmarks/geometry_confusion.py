@@ -41,6 +41,8 @@ SHAPES = {
     "rectified 5-cell": (10, 4),
     "icosahedron": (12, 3),
     "5-demicube": (16, 5),
+    "7-simplex": (8, 7),
+    "11-simplex": (12, 11),
 }
 NAMELESS = {"collapsed pair": (2, 1)} | {
     f"generic ({k}, {d})": (k, d) for k, d in ((2, 2), (3, 2), (5, 2), (5, 3), (8, 3))

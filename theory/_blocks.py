@@ -9,7 +9,7 @@ The one definition, for weights (..., m, n) with unit columns Ŵ_i = W_i/|W_i|; 
   on which Σ_i (Ŵ_i·v)² > SPANNED.
 - Otherwise some classes belong together in spite of small cosines, as the vertices of a large simplex do, and the model is cut in two, and
   again: at the weakest link of its maximum spanning tree of |cos| across which neither part leaks, and either ranks add up or both parts
-  have more features than dimensions, being packings of their own.
+  have more features than dimensions, being packings of their own; unless the whole is a simplex that they are no better a picture of.
 - A block has the name of the polytope that its unit vectors form (`_shapes`), and its symmetry error is that of the vectors W_i themselves.
 
 Source of the blocks: Elhage et al. 2022. The tolerances are chosen, nothing is proved.
@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray as Array
 
-from ._shapes import name_shapes, simplex, sine
+from ._shapes import REGULAR, name_shapes, simplex, sine
 
 STORED = 0.5
 """As a fraction of the largest norm."""
@@ -173,7 +173,8 @@ def _split(unit: Float[Array, "m n"], features: Int[Array, " k"]) -> list[Int[Ar
     cosines = _gram(vectors)
     k = len(features)
     # A simplex is at a sine of more than √2/k from a smaller one and a lone feature; nearer than half of that it is whole.
-    if int(_rank(vectors)) == k - 1 and sine(cosines[None], simplex(k)[None])[0] < 1 / (2**0.5 * k):
+    whole = sine(cosines[None], simplex(k)[None])[0] if int(_rank(vectors)) == k - 1 else np.inf
+    if whole < 1 / (2**0.5 * k):
         return [features]
     square = cosines**2
     # The offset keeps links of |cos| = 1 from reading as absent.
@@ -183,8 +184,20 @@ def _split(unit: Float[Array, "m n"], features: Int[Array, " k"]) -> list[Int[Ar
         rest[i, j] = rest[j, i] = False
         side = _roots(rest) == 0
         if _separate(vectors, square, side):
-            return _split(unit, features[side]) + _split(unit, features[~side])
+            parts = _split(unit, features[side]) + _split(unit, features[~side])
+            # With noise, a simplex whose parts are no better a picture of it is whole too.
+            return [features] if whole <= min(REGULAR, _apart(unit, features, parts)) else parts
     return [features]
+
+
+def _apart(unit: Float[Array, "m n"], features: Int[Array, " k"], parts: list[Int[Array, " _"]]) -> float:
+    """Sine between the cosines of features and those of their parts, each a simplex where it has the rank of one, with nothing across."""
+    ideal = np.zeros((len(features), len(features)))
+    for part in parts:
+        vectors, places = unit[:, part], np.searchsorted(features, part)
+        regular = int(_rank(vectors)) == len(part) - 1
+        ideal[np.ix_(places, places)] = simplex(len(part)) if regular else _gram(vectors)
+    return float(sine(_gram(unit[:, features])[None], ideal[None])[0])
 
 
 def _separate(vectors: Float[Array, "m k"], square: Float[Array, "k k"], side: Bool[Array, " k"]) -> bool:

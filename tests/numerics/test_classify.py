@@ -59,6 +59,20 @@ def turned(w, rng):
     return np.linalg.qr(rng.standard_normal((len(w), len(w))))[0] @ w
 
 
+@pytest.mark.parametrize("noise", [0.03, 0.05])
+@pytest.mark.parametrize("k", [8, 12, 25])
+def test_a_noisy_simplex_keeps_its_vertices(k, noise):
+    """A large simplex looks like a smaller one and a lone feature; a lone feature beside one is not taken in."""
+    rng = np.random.default_rng(k)
+    weights = np.zeros((10, k + 1, k + 3))
+    weights[:, : k - 1, :k] = simplex(k)
+    weights[:, k - 1, k] = weights[:, k, k + 1] = 1
+    weights[:, k, k + 2] = -1
+    weights = np.linalg.qr(rng.standard_normal((10, k + 1, k + 1)))[0] @ weights
+    found = classify_geometry(weights + noise / np.sqrt(k + 1) * rng.standard_normal(weights.shape))
+    assert set(found.words) == {f"1 dedicated, 1 digon, 1 {k - 1}-simplex"}
+
+
 @pytest.mark.parametrize("name", SHAPES)
 def test_every_shape_is_named_exactly(name):
     d, k = SHAPES[name].shape
@@ -320,6 +334,7 @@ def test_figures_are_what_the_exact_loss_wants(n, m, name):
         ([[1.0, np.nan]], "weights must be finite, got nan"),
         ([[1.0, np.inf]], "weights must be finite, got inf"),
         ([[1.0], [1.0, 2.0]], "rectangular array"),
+        (np.array([[1j, 1.0]]), "weights must be real, got complex numbers"),
     ],
 )
 def test_bad_input(weights, message):
