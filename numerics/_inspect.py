@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 # A second weight below this fraction of the first counts as none: trained weights are noisy.
 RESOLUTION = 0.1
+# Length of the step with which a descent from a column of zeros begins.
+NUDGE = 1e-3
 # Features with a norm below this fraction of the largest count as dropped, as in `classify_geometry`.
 DROPPED = 0.5
 # Beyond so many features the optimum is not searched for unless asked.
@@ -281,6 +283,12 @@ def _settled(
     stretch = np.sqrt(worth / worth.max(1, keepdims=True) + 0.01)
     size = max(1, min(BLOCK, HESSIAN_ENTRIES // ((m + 1) * n) ** 2))
     others = np.flatnonzero(~pair)
+    # A column of zeros is a saddle, with a bias of zero also at the kink of the ReLU: there the gradient says nothing of the way down.
+    # Where the bias is negative the output is dead and stays so.
+    still = ~w.any(1) & (b >= 0) & ~pair[:, None]
+    nudge = NUDGE * np.random.default_rng(0).standard_normal((m + 1, n))
+    w += np.where(still[:, None], nudge[:m], 0.0)
+    b += np.where(still, np.abs(nudge[m]), 0.0)
     for start in range(0, len(others), size):
         block = others[start : start + size]
 
@@ -330,8 +338,10 @@ def _described(w: Float[Array, "k m n"], pair: Bool[Array, " k"]) -> tuple[Array
     if known.any():
         geometry[known] = classify_geometry(w[known]).words
     phase = geometry.copy()
+    largest = np.abs(w).max((1, 2))
+    pair = pair & (largest > 0)  # a pair that stores nothing has no phase: its geometry says so
     if pair.any():
-        phase[pair] = pair_phase(w[pair, 0], resolution=RESOLUTION)
+        phase[pair] = pair_phase(w[pair, 0] / largest[pair, None], resolution=RESOLUTION)
     return geometry.astype(str), phase.astype(str)
 
 

@@ -28,11 +28,11 @@ SCHEMA = "tegum-models/1"
 # Names that other people's state dicts have for the weights and the bias of a tied model; `weights` and `bias` are ours.
 WEIGHTS, BIASES = ("W", "weights"), ("b_final", "b", "bias")
 # Names that look like further weights: what they belong to is not x' = ReLU(WᵀW x + b).
-WEIGHTY = re.compile(r"weight|bias|^(w|b)(_|\d|$)", re.IGNORECASE)
+WEIGHTY = re.compile(r"weight|bias|coder|^(w|b|u|v)(_|\d|$)", re.IGNORECASE)
 LISTED = 8  # names in a message
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Models:
     """Toy models as they are kept in a file, of any leading axes (instances, replicas, ...), at least one model; m, n >= 1.
 
@@ -186,11 +186,17 @@ def load_models(path: str | os.PathLike[str]) -> Models:
     readers = {".safetensors": _safetensors, ".json": _json, ".pt": _torch, ".pth": _torch}
     if path.suffix not in readers:
         raise InputError(f"path must end in {', '.join(readers)}, got {path.name!r}")
-    if not path.is_file():
-        raise InputError(
-            f"path must be a file, got {path}, which {'is something else' if path.exists() else 'is not there'}"
-        )
-    contents = readers[path.suffix](path)
+    try:
+        found, there = path.is_file(), path.exists()
+    except OSError:  # no file can have such a name
+        found = there = False
+    if not found:
+        raise InputError(f"path must be a file, got {path}, which {'is something else' if there else 'is not there'}")
+    try:
+        with path.open("rb"):
+            contents = readers[path.suffix](path)
+    except (OSError, RecursionError) as error:
+        raise InputError(f"path must be a file that can be read, got {path}: {error}") from None
     try:
         return _own(contents) if contents.facts else _foreign(contents)
     except InputError as error:

@@ -23,9 +23,12 @@ class CertificateError(ValueError):
 def real_array(name: str, value: ArrayLike) -> np.ndarray[Any, np.dtype[np.float64]]:
     """`value` as a float64 array; InputError if it is not numeric, is ragged, or holds NaN or infinity."""
     try:
-        array = np.asarray(value, dtype=np.float64)
+        found = np.asarray(value)
+        array = np.asarray(found.real if found.dtype.kind == "c" else found, dtype=np.float64)
     except (TypeError, ValueError):
         raise InputError(f"{name} must be a number or a rectangular array of numbers, got {value!r}") from None
+    if found.dtype.kind == "c":  # numpy would drop the imaginary parts
+        raise InputError(f"{name} must be real, got complex numbers; give their real parts if that is meant")
     if not np.isfinite(array).all():
         bad = array[~np.isfinite(array)].flat[0]
         raise InputError(f"{name} must be finite, got {bad} among its values; remove or replace it")

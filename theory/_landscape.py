@@ -23,6 +23,8 @@ from ._pair_row import pair_gradient, pair_hessian
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+# Below this density the border between weak and antipodal is that of p -> 0 to eight digits, and Newton's method meets a singular matrix.
+SPARSEST = 1e-4
 STATES = ("only 1", "only 2", "weak", "weak exchanged", "antipodal", "aligned", "aligned exchanged")
 EXCHANGED = {"only 1": "only 2", "weak": "weak exchanged", "aligned": "aligned exchanged", "antipodal": "antipodal"}
 
@@ -181,7 +183,7 @@ def pair_states(weights: ArrayLike, bias: ArrayLike, density: ArrayLike) -> Arra
     except ValueError:
         raise InputError(f"density must broadcast to the models' shape {w.shape[:-1]}, got {p.shape}") from None
     levels, where = np.unique(p, return_inverse=True)
-    border = PairCurve.follow(levels).border()[where.reshape(p.shape)] if p.size else p
+    border = PairCurve.follow(np.maximum(levels, SPARSEST)).border()[where.reshape(p.shape)] if p.size else p
     product, size = w[..., 0] * w[..., 1], np.abs(w)
     small, large = size.min(-1), size.max(-1)
     first = size[..., 0] >= size[..., 1]

@@ -66,6 +66,11 @@ class Optimum:
         return self.loss - self.lower_bound.value
 
 
+def _loss(weights: Float[Array, "m n"], bias: Float[Array, " n"], features: Features) -> float:
+    """Exact loss, to 1e-9 of the importances where these are large."""
+    return float(expected_loss(weights, bias, features, atol=1e-9 * max(1.0, float(features.importance.sum()))))
+
+
 def optimal_model(features: Features, m: int, *, restarts: int = 32, seed: int = 0, bias: bool = True) -> Optimum:
     """Best (W, b) found for the exact loss, by descents from packings of regular blocks and from random models.
 
@@ -97,7 +102,7 @@ def optimal_model(features: Features, m: int, *, restarts: int = 32, seed: int =
         # Packings are starts for independent uniform features only.
         restarts = whole("restarts", restarts, 0 if features.law == independent(n) else 1)
         found = search(features, m, restarts, seed)
-        loss = float(expected_loss(found.weights, found.bias, features))
+        loss = _loss(found.weights, found.bias, features)
         words = describe_geometry(found.weights)
         return Optimum(
             loss, found.weights, found.bias, words, found.starts, found.agreeing, found.slope, None, features
@@ -106,7 +111,7 @@ def optimal_model(features: Features, m: int, *, restarts: int = 32, seed: int =
     low = multistart(objective, whole("restarts", restarts, 0), seed)
     x = objective.point(low.weights, low.bias)
     return Optimum(
-        loss=float(expected_loss(low.weights, low.bias, features)),
+        loss=_loss(low.weights, low.bias, features),
         weights=low.weights,
         bias=low.bias,
         geometry=describe_geometry(low.weights),

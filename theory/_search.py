@@ -163,7 +163,7 @@ class _Descents:
         where = np.tile(np.arange(len(size)), (len(pairs), 1))
         for row, (i, j) in zip(where, pairs, strict=True):
             row[i], row[j] = j, i
-        columns = w[0][:, where].transpose(1, 0, 2).reshape(len(pairs), -1)
+        columns = w[0][:, where].transpose(1, 0, 2).reshape(len(pairs), w[0].size)
         models: Float[Array, "swaps d"] = np.concatenate([columns, b[0][where]], axis=1)
         return models
 

@@ -28,10 +28,11 @@ def show(result: dict[str, object], as_json: bool) -> None:
         print(json.dumps(result))
         return
     absent = {"naive_boundary": "none up to importance 1", "proved": "undecided within the search's limit"}
+    width = max(15, *map(len, result))
     for key, value in result.items():
         shown = (
             [f"{x:.8f}" for x in value]
             if isinstance(value, list)
             else [absent.get(key, "unknown") if value is None else str(value)]
         )
-        print(f"{key.replace('_', ' '):<15} {' '.join(shown)}")
+        print(f"{key.replace('_', ' '):<{width}} {' '.join(shown)}")

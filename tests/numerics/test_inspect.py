@@ -237,6 +237,57 @@ def test_a_descent_cut_short_says_so(monkeypatch):
     assert cut.rows()[0]["converged"] is False
 
 
+@pytest.mark.parametrize(
+    ("weights", "bias", "n", "reached"),
+    [
+        ([[1.0, 0, 0], [0, 1.0, 0]], 0.0, 3, 1e-6),  # a dropped feature joins another: a digon beside a dedicated one
+        (np.zeros((2, 3)), 0.0, 3, 1e-6),
+        ([[1.0, 0, 0], [0, 1.0, 0]], [0, 0, -0.5], 3, None),  # a dead output stays dead
+    ],
+)
+def test_a_column_of_zeros_is_no_minimum(weights, bias, n, reached):
+    features = Features(0.1, n=n)
+    found = inspect_models(Models(weights, bias), features, restarts=4)
+    assert found.converged
+    if reached is None:
+        assert found.nearest == pytest.approx(found.loss, rel=1e-9)
+        assert found.loss > 1.5 * found.optimum
+    else:
+        assert found.nearest == pytest.approx(found.optimum, rel=reached)
+        assert found.loss > 1.5 * found.nearest
+
+
+def test_a_pair_that_stores_nothing_is_in_no_phase():
+    features = Features(0.1, [1.0, 0.04])
+    row = inspect_models(Models([[0.0, 0.0]]), features).rows()[0]
+    assert (row["phase"], row["optimum_phase"], row["agrees"]) == ("2 dropped", "only 1", False)
+    tiny = inspect_models(Models([[1e-200, -1e-200]]), features)
+    assert tiny.phase == "antipodal"
+
+
+@pytest.mark.parametrize("p", [1e-3, 7e-5, 1e-5, 1e-7])
+def test_sparse_pairs_have_a_phase(p):
+    found = inspect_models(Models([[1.0, -1.0]]), Features(p, n=2))
+    assert (found.phase, found.optimum_phase) == ("antipodal", "antipodal")
+    weak = inspect_models(Models([[1.0, -0.3]]), Features(p, n=2))
+    assert weak.phase == "weak"
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_large_and_small_importances_are_inspected(scale):
+    """Losses scale with the importances, and nothing else changes."""
+    model = Models(np.random.default_rng(0).standard_normal((2, 5)) / 2)
+    found, unit = (inspect_models(model, Features(0.1, s * 0.9 ** np.arange(5)), restarts=4) for s in (scale, 1.0))
+    assert found.optimum == pytest.approx(scale * unit.optimum, rel=1e-6)
+    assert found.geometry == unit.geometry
+
+
+@pytest.mark.parametrize("importance", [1e-9, 1e6])
+def test_optima_of_ten_features_of_any_importance(importance):
+    best = optimal_model(Features(0.1, importance, n=10), 2, restarts=1)
+    assert best.loss <= importance * 10 * (0.1 / 3 - 0.1**2 / 4) * (1 + 1e-9)
+
+
 def test_an_optimum_of_zero_has_no_relative_excess():
     """Features that exclude each other share a dimension without loss; with m = n nothing is lost either."""
     for features, weights in (

@@ -190,6 +190,23 @@ def test_without_any_bias_it_is_zero(tmp_path):
     assert "without a bias" in models.source["axes"]
 
 
+def test_files_that_cannot_be_read(tmp_path):
+    endless = {"W": torch.ones(3, 2)}
+    endless["more"] = endless
+    torch.save(endless, tmp_path / "endless.pt")
+    for path, message in (
+        (tmp_path / "endless.pt", "can be read, got .*recursion"),
+        (tmp_path / f"{'x' * 300}.pt", "not there"),
+    ):
+        with pytest.raises(InputError, match=message):
+            load_models(path)
+
+
+def test_complex_weights_are_refused():
+    with pytest.raises(InputError, match="weights must be real, got complex numbers"):
+        Models(np.array([[1j, 1.0]]))
+
+
 W, B = torch.ones(3, 2), torch.zeros(3)
 REFUSED_STATES = {
     "square": ({"W": torch.ones(4, 3, 3), "b": torch.zeros(4, 3)}, "rename it to 'weights'"),
@@ -198,6 +215,8 @@ REFUSED_STATES = {
     "bias of unknown name": ({"W": W, "b_enc": B}, "'b_enc'.*name it b"),
     "two biases": ({"W": W, "b": B, "b_final": B}, "besides"),
     "second layer": ({"W": W, "W2": W, "b": B}, "'W2'"),
+    "untied decoder": ({"W": W, "b": B, "decoder": W}, "'decoder'"),
+    "further matrix": ({"W": W, "b": B, "V": W}, "'V'"),
     "autoencoder": ({"W_enc": W, "W_dec": W, "b_enc": B}, "no toy model"),
     "hidden bias": ({"encoder.weight": W.T, "decoder.weight": W, "encoder.bias": B, "decoder.bias": B}, "besides"),
     "encoder alone": ({"encoder.weight": W.T, "decoder.bias": B}, "decoder is needed"),

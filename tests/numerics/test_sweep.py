@@ -370,7 +370,9 @@ def test_files_beside_the_store_are_left_alone(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["poetry", "poetry.lock", "poetry.new"]
 
 
-@pytest.mark.parametrize(("store", "message"), [(None, "store must be the path of a folder"), ("/", "a folder of its own")])
+@pytest.mark.parametrize(
+    ("store", "message"), [(None, "store must be the path of a folder"), ("/", "a folder of its own")]
+)
 def test_bad_stores(store, message):
     with pytest.raises(InputError, match=message):
         sweep(GRID, Walks(BLOCK), store=store, progress=False)
@@ -389,7 +391,7 @@ def test_an_interrupted_creation_leaves_nothing(tmp_path, monkeypatch):
 def test_what_is_no_task_and_no_executor(tmp_path):
     with pytest.raises(InputError, match="task must be a Task, but function has no name, version, config"):
         sweep(GRID, lambda cells: cells, store=tmp_path / "a.zarr", progress=False)
-    with pytest.raises(InputError, match="executor must be None or a concurrent.futures.Executor, got 3"):
+    with pytest.raises(InputError, match=r"executor must be None or a concurrent.futures.Executor, got 3"):
         sweep(GRID, Walks(BLOCK), store=tmp_path / "a.zarr", executor=3, progress=False)
     assert not list(tmp_path.iterdir())
 
