@@ -71,7 +71,7 @@ def draw_counts(lab: Lab | None = None) -> Figure:
         ax.set_xlabel("dimension n")
     for ax in axes[:, 0]:
         ax.set_ylabel("log2 of the number of vectors")
-    axes[0, 0].legend(fontsize=7.5, loc="lower right", framealpha=0.95)
+    axes[0, 0].legend(fontsize=7.5, loc="center left", framealpha=0.95)
     return figure
 
 

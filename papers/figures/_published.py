@@ -12,6 +12,7 @@ from ._phases import plot_excess
 from ._style import COLOURS, WORDS, density_ticks, new_figure
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -22,6 +23,7 @@ ARRIVED = 0.02
 def draw_published_phases(lab: Lab | None = None) -> Figure:
     """State of the best model per cell, share of models that arrive at the optimum, and excess of the best: stored preset phase-2-1."""
     from matplotlib.colors import ListedColormap
+    from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     lab = lab or Lab("fast")
@@ -37,11 +39,18 @@ def draw_published_phases(lab: Lab | None = None) -> Figure:
     left.pcolormesh(
         p, weight, codes.T, cmap=colours, vmin=-0.5, vmax=len(names) - 0.5, shading="nearest", rasterized=True
     )
-    left.legend(handles=[Patch(facecolor=COLOURS[k], label=WORDS[k]) for k in names], fontsize=8, loc="lower left")
+    keys: list[Artist] = [
+        Patch(facecolor=COLOURS[k], edgecolor="#222222", linewidth=0.5, label=WORDS[k]) for k in names
+    ]
+    keys += [
+        Line2D([], [], color="black", lw=1.6, label="boundary of the exact optimum"),
+        Line2D([], [], color="black", lw=1, ls=":", label="ends of its hysteresis"),
+    ]
+    left.legend(handles=keys, fontsize=8, loc="lower left", framealpha=1)
     left.set_title(f"State of the best of {losses.shape[-1]} trained models", fontsize=10)
     image = middle.pcolormesh(p, weight, arrived.T, vmin=0, vmax=1, cmap="Greys_r", shading="nearest", rasterized=True)
-    figure.colorbar(image, ax=middle, label=f"share of models within {100 * ARRIVED:g} % of the optimal loss")
-    middle.set_title("How often training arrives at the optimum", fontsize=10)
+    figure.colorbar(image, ax=middle)
+    middle.set_title(f"Share of models within {100 * ARRIVED:g} % of the optimal loss", fontsize=10)
     plot_excess(right, p, weight, cells.loss / optimum - 1)
     for ax, colour in ((left, "black"), (middle, "#d1495b"), (right, "white")):
         _boundaries(ax, p, colour)
