@@ -105,9 +105,9 @@ def train(
     with fresh samples at every step; but the learning rate decays to zero along a cosine, where schedule='constant' is theirs.
 
     What becomes of a model depends on its own seed, features and m only, bit for bit on one device, not on the models beside it: its random
-    numbers are functions of a key made from these. Replica r has the seed `seed` + r. The one process that compiles
-    the loops, the first after an installation, may round otherwise in the last bit than those that load them. A GPU draws the same
-    samples; its sums round differently, so weights agree to rounding until training amplifies it, in float64 to 1e-9 over hundreds of steps.
+    numbers are functions of a key made from these. Replica r has the seed `seed` + r. The one process that compiles the loops, the first
+    after an installation, may round otherwise in the last bit than those that load them. A GPU draws the same samples; its sums round
+    differently, so weights agree to rounding until training amplifies it, in float64 to 1e-9 over hundreds of steps.
 
     features: instances (..., n), of any law. m >= 1.
     model    'relu', tied as above; 'linear', WᵀW x + b; 'hidden', ReLU(Wᵀ ReLU(W x) + b); 'untied', ReLU(W₂ W₁ x + b);
