@@ -106,11 +106,11 @@ def _table(report: Report) -> str:
     from ..papers._evidence import age
     from ..papers._report import grade, margin
 
-    lines = [f"{'claim':<18} {'what the source says':<58} {'verdict':<22} {'grade':<24} margin"]
+    lines = [f"{'claim':<18} {'what the source says':<58} {'verdict':<22} {'grade':<29} margin"]
     for r in report.results:
         short = textwrap.shorten(r.claim.statement, 58, placeholder="…")
         lines.append(
-            f"{r.claim.id:<18} {short:<58} {r.verdict.status.value:<22} {grade(r.verdict):<24} {margin(r)}".rstrip()
+            f"{r.claim.id:<18} {short:<58} {r.verdict.status.value:<22} {grade(r.verdict):<29} {margin(r)}".rstrip()
         )
         if r.stored:
             made = age(min(e.when for e in r.evidence if e.check in r.stored))
