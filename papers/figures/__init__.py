@@ -54,7 +54,7 @@ FIGURES: dict[str, tuple[Callable[[Lab], Figure], str]] = {
     "joint": (
         draw_joint,
         "Three features in two dimensions. Areas: how the exact optimum stores them. Dots: the best of eight models by the published "
-        "recipe. Dashed: boundaries of the four fixed models of the closed forms, which leave joint superposition out.",
+        "recipe. Black: boundaries of the four fixed models of the closed forms, which leave joint superposition out.",
     ),
     "uniform": (
         draw_uniform,

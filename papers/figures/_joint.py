@@ -64,15 +64,13 @@ def plot_joint(ax: Axes, optimum: GeometryDiagram, trained: np.ndarray) -> list[
     fine_p, fine_r = np.geomspace(p[0], p[-1], 400), np.geomspace(r[0], r[-1], 400)
     fixed, _ = fixed_models(fine_p, fine_r)
     for name in np.unique(fixed):
-        artists.append(
-            ax.contour(fine_p, fine_r, (fixed == name).T, levels=[0.5], colors="black", linewidths=1.6, linestyles="--")
-        )
+        artists.append(ax.contour(fine_p, fine_r, (fixed == name).T, levels=[0.5], colors="black", linewidths=1.6))
     shown = [k for k in names if k in exact or k in trained]
     keys: list[Artist] = [
         Patch(facecolor=COLOURS[k], edgecolor="#222222", linewidth=0.5, label=WORDS[k]) for k in shown
     ]
     keys += [
-        Line2D([], [], color="black", lw=1.6, ls="--", label="boundaries of the four fixed models"),
+        Line2D([], [], color="black", lw=1.6, label="boundaries of the four fixed models"),
         *model_keys(odd, "stores otherwise than the optimum"),
     ]
     artists.append(ax.legend(handles=keys, loc="upper left", fontsize=8, framealpha=0.93))

@@ -58,7 +58,7 @@ def plot_loss_curves(ax: Axes, below: Axes, curves: LossCurves, run: Run, optima
     density_ticks(below)
     below.set(xlabel="density p = 1 - sparsity", ylabel="trained above\nexact optimum (%)")
     below.set_yscale("symlog", linthresh=0.01)
-    below.set_ylim(-0.005, None)
+    below.set_ylim(-0.005, 2 * excess.max())
     return artists
 
 
